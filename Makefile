@@ -1,0 +1,58 @@
+# Two commands do all set-up on a machine that has Python 3.11+ and make: `make demo`, `make test`.
+PYTHON ?= python3
+VENV ?= .venv
+BIN := $(VENV)/bin
+PACKAGES := -e ./shared -e ./services/api -e ./services/worker -e ./services/metrics
+
+.DEFAULT_GOAL := help
+.PHONY: help demo up test check fast lock clean
+
+help:  ## Show this list.
+	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
+
+$(BIN)/uv: requirements/bootstrap.txt
+	@$(PYTHON) -c 'import sys; v = sys.version_info; sys.exit(0 if v >= (3, 11) else f"ReplicaLab needs Python 3.11 or later, this is {v.major}.{v.minor}; set PYTHON=...")'
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --require-hashes -r requirements/bootstrap.txt
+
+$(VENV)/.demo: $(BIN)/uv requirements/demo.txt
+	$(BIN)/uv pip install --quiet --python $(BIN)/python --require-hashes -r requirements/demo.txt
+	$(BIN)/uv pip install --quiet --python $(BIN)/python --no-deps --no-build-isolation $(PACKAGES)
+	@touch $@
+
+$(VENV)/.dev: $(VENV)/.demo requirements/dev.txt
+	$(BIN)/uv pip install --quiet --python $(BIN)/python --require-hashes -r requirements/dev.txt
+	@touch $@
+
+demo: $(VENV)/.demo  ## Run the demo study: install, start everything, submit, watch, report.
+	$(BIN)/replicalab demo
+
+up: $(VENV)/.demo  ## Start the embedded stack and keep it running until Ctrl-C.
+	$(BIN)/replicalab up
+
+test: $(VENV)/.dev  ## Everything: static checks and all tests on real servers.
+	$(MAKE) --no-print-directory lint
+	$(BIN)/pytest -n 2 --dist loadgroup
+
+check: $(VENV)/.dev  ## What must be green before each commit.
+	$(MAKE) --no-print-directory lint
+	$(BIN)/pytest -n 2 --dist loadgroup -m "not slow and not integration"
+
+.PHONY: lint
+lint: $(VENV)/.dev
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	PYTHONPATH= $(BIN)/lint-imports --no-cache
+
+lock: $(BIN)/uv  ## Pin every dependency with hashes.
+	$(BIN)/uv lock --upgrade
+	for set in demo:--no-dev dev:--all-groups; do \
+	    $(BIN)/uv export --quiet --frozen --no-emit-workspace --no-header \
+	        $${set#*:} --output-file requirements/$${set%%:*}.txt; done
+	for service in api worker metrics; do \
+	    $(BIN)/uv export --quiet --frozen --no-emit-workspace --no-header --no-dev \
+	        --package replicalab-$$service --output-file requirements/$$service.txt; done
+
+clean:  ## Remove the environment and everything the stack stored here.
+	rm -rf $(VENV) var demo-output

@@ -1,0 +1,43 @@
+"""Classifiers trained on every reconstructed set."""
+
+from typing import Annotated, Literal
+
+from pydantic import Field
+
+from replicalab.domain.models import Frozen
+
+
+class _ResNet18(Frozen):
+    """Optimisation shared by both ResNet-18 presets: SGD with a learning-rate schedule."""
+
+    epochs: int = Field(ge=1, le=1000)
+    batch_size: int = Field(default=128, ge=2, le=8192)
+    learning_rate: float = Field(gt=0, le=10)
+    momentum: float = Field(default=0.9, ge=0, lt=1)
+    weight_decay: float = Field(default=5e-4, ge=0, le=1)
+
+
+class CifarResNet18(_ResNet18):
+    """ResNet-18 with a 3x3 stem and no max-pool, from scratch, one-cycle learning rate."""
+
+    kind: Literal["cifar"] = "cifar"
+    width: int = Field(default=64, ge=4, le=256, description="Channels of the first stage.")
+    epochs: int = Field(default=30, ge=1, le=1000)
+    learning_rate: float = Field(default=0.1, gt=0, le=10)
+    shift_pixels: int = Field(
+        default=0, ge=0, le=8, description="Augmentation: random shift by up to so many pixels."
+    )
+    flip: bool = Field(default=False, description="Augmentation: random horizontal flip.")
+
+
+class PaperResNet18(_ResNet18):
+    """torchvision's ResNet-18 at 224 px, lr x0.1 every 30 epochs (ACML 2024, section 4)."""
+
+    kind: Literal["paper"] = "paper"
+    epochs: int = Field(default=100, ge=1, le=1000)
+    batch_size: int = Field(default=64, ge=2, le=8192)
+    learning_rate: float = Field(default=0.01, gt=0, le=10)
+    weight_decay: float = Field(default=1e-4, ge=0, le=1)
+
+
+ClassifierSpec = Annotated[CifarResNet18 | PaperResNet18, Field(discriminator="kind")]

@@ -1,0 +1,87 @@
+"""Generators a study can put its images through, and how they are trained."""
+
+from dataclasses import dataclass
+from typing import Annotated, Literal
+
+from pydantic import Field
+
+from replicalab.domain.models import Frozen, Seed
+from replicalab.errors import UnknownGenerator
+
+
+class DdpmppNetwork(Frozen):
+    """DDPM++ as Karras et al. (2022) configure it: positional embedding, resampling [1, 1]."""
+
+    kind: Literal["ddpm++"] = "ddpm++"
+    channels: int = Field(default=128, ge=8, le=512, description="Width of the first level.")
+    channel_mult: tuple[Annotated[int, Field(ge=1, le=8)], ...] = Field(
+        default=(2, 2, 2), min_length=1, max_length=6, description="Width factor per level."
+    )
+    blocks: int = Field(default=4, ge=1, le=8, description="Residual blocks per level.")
+    attention_resolutions: tuple[Annotated[int, Field(ge=1, le=256)], ...] = Field(
+        default=(16,), max_length=6, description="Feature map sizes that get self-attention."
+    )
+    dropout: float = Field(default=0.13, ge=0, lt=1)
+
+
+class EdmTraining(Frozen):
+    """The EDM training recipe, Karras et al. (2022), arXiv:2206.00364, table 1 and appendix F."""
+
+    kind: Literal["edm"] = "edm"
+    network: DdpmppNetwork = DdpmppNetwork()
+    images: int = Field(ge=1, le=10**10, description="Images seen in training.")
+    batch_size: int = Field(default=512, ge=1, le=65536, description="Images per optimiser step.")
+    learning_rate: float = Field(default=1e-3, gt=0, le=1)
+    warmup_images: int = Field(default=10_000_000, ge=0, description="Linear ramp of the rate.")
+    ema_half_life_images: int = Field(default=500_000, ge=1)
+    ema_rampup_ratio: float = Field(
+        default=0.05, gt=0, le=1, description="The half-life is at most this share of images seen."
+    )
+    log_sigma_mean: float = Field(default=-1.2, ge=-10, le=10)
+    log_sigma_std: float = Field(default=1.2, gt=0, le=10)
+    sigma_data: float = Field(default=0.5, gt=0, le=10, description="Std of the pixels.")
+    augment_probability: float = Field(
+        default=0.0, ge=0, le=1, description="Of each non-leaking augmentation; 0 trains without."
+    )
+    seed: Seed = 0
+
+
+class BundledGenerator(Frozen):
+    """Weights that ship with ReplicaLab."""
+
+    kind: Literal["bundled"] = "bundled"
+    name: Literal["edm-digits"] = "edm-digits"
+
+
+class TrainedGenerator(Frozen):
+    """A generator that the experiment trains first, on its own training split."""
+
+    kind: Literal["trained"] = "trained"
+    training: EdmTraining
+
+
+GeneratorSpec = Annotated[BundledGenerator | TrainedGenerator, Field(discriminator="kind")]
+
+
+@dataclass(frozen=True, slots=True)
+class BundledWeights:
+    """Facts of weights that ship with the worker; the digest is part of every task key."""
+
+    sha256: str
+    resolution: int
+    channels: int
+    classes: int
+
+
+BUNDLED_WEIGHTS = {
+    "edm-digits": BundledWeights(sha256="0" * 64, resolution=8, channels=1, classes=10),
+}
+
+
+def bundled_weights(name: str) -> BundledWeights:
+    """Facts of the bundled generator ``name``, or ``UnknownGenerator``."""
+    if name not in BUNDLED_WEIGHTS:
+        raise UnknownGenerator(
+            f"No bundled generator is called {name!r}; there are {', '.join(BUNDLED_WEIGHTS)}."
+        )
+    return BUNDLED_WEIGHTS[name]

@@ -1,0 +1,154 @@
+"""What the service shows of itself: the answers of the REST interface, shared with the SDK."""
+
+from datetime import datetime
+from typing import Literal
+from uuid import UUID
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from replicalab.domain.artifacts import ArtifactRef
+from replicalab.domain.measures import Measurement
+from replicalab.domain.specs import Spec
+from replicalab.domain.states import ExperimentState, TaskState
+from replicalab.domain.tasks import TaskKey, TaskKind
+
+
+class Resource(BaseModel):
+    """An answer; clients ignore fields they do not know, so that servers may grow."""
+
+    model_config = ConfigDict(extra="ignore", frozen=True)
+
+
+class Progress(Resource):
+    """How far an experiment is."""
+
+    tasks_total: int
+    tasks_done: int
+    fraction: float = Field(ge=0, le=1, description="Of the expected work, running tasks included.")
+    stage: str = Field(description="What runs now, in words; empty when nothing runs.")
+    eta_seconds: float | None = Field(
+        description="Expected remaining time from measured speeds; null while unknown."
+    )
+
+
+class ExperimentRead(Resource):
+    """Envelope (id, state, times) and substance (spec) of an experiment."""
+
+    id: UUID
+    owner: str
+    state: ExperimentState
+    spec: Spec
+    created_at: datetime
+    ended_at: datetime | None
+    progress: Progress
+    reused_tasks: int = Field(description="Tasks that were already done or under way at submit.")
+
+
+class ExperimentSummary(Resource):
+    """An experiment in a list."""
+
+    id: UUID
+    owner: str
+    name: str
+    kind: str
+    state: ExperimentState
+    created_at: datetime
+    ended_at: datetime | None
+
+
+class ExperimentPage(Resource):
+    """One page of a list, newest first."""
+
+    items: list[ExperimentSummary]
+    next_cursor: str | None = Field(description="Pass as ``cursor`` for the next page.")
+
+
+class TaskRead(Resource):
+    """A task of an experiment."""
+
+    key: TaskKey
+    kind: TaskKind
+    state: TaskState
+    params: dict[str, object]
+    attempts: int
+    progress: float = Field(ge=0, le=1)
+    stage: str
+    worker: str | None
+    queued_at: datetime | None
+    started_at: datetime | None
+    ended_at: datetime | None
+    seconds: float | None = Field(description="Compute time of the successful attempt.")
+    error_class: str | None
+    error: str | None
+    reused: bool = Field(description="Done or under way before this experiment was submitted.")
+
+
+class ArtifactRead(Resource):
+    """An artifact of an experiment; its bytes are at ``.../artifacts/{task_key}/{name}``."""
+
+    task_key: TaskKey
+    task_kind: TaskKind
+    name: str
+    ref: ArtifactRef
+
+
+class ResultRow(Resource):
+    """One measurement and the task that made it."""
+
+    task_key: TaskKey
+    measurement: Measurement
+
+
+class Results(Resource):
+    """All measurements of an experiment so far."""
+
+    experiment_id: UUID
+    is_complete: bool
+    items: list[ResultRow]
+
+
+class PlannedTask(Resource):
+    """A task as planned, and whether its result is already there."""
+
+    key: TaskKey
+    kind: TaskKind
+    parents: list[TaskKey]
+    cache: Literal["hit", "shared", "miss"] = Field(
+        description="Done before; under way for another experiment; or to be done."
+    )
+
+
+class PlanRead(Resource):
+    """What submitting a specification would do."""
+
+    tasks: list[PlannedTask]
+    evaluations: int = Field(description="Network evaluations (NFE) of all reconstructions.")
+    cache_hits: int
+    eta_seconds: float | None = Field(
+        description="Expected time on one worker from measured speeds; null while unknown."
+    )
+
+
+class EventRead(Resource):
+    """Something that happened to an experiment; ids rise."""
+
+    id: int
+    at: datetime
+    kind: str = Field(
+        description="'experiment-state', 'task-state' or 'task-progress'.", examples=["task-state"]
+    )
+    task_key: TaskKey | None
+    data: dict[str, object]
+
+
+class ProblemRead(BaseModel):
+    """RFC 9457 problem details."""
+
+    model_config = ConfigDict(extra="allow")
+
+    type: str
+    title: str
+    status: int
+    detail: str | None = None
+    instance: str | None = None
+    request_id: str | None = None

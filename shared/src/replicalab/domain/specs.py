@@ -1,0 +1,80 @@
+"""The two things a researcher can submit; body, column and manifest are this one model."""
+
+from typing import Annotated, Literal
+
+from pydantic import Field, TypeAdapter, model_validator
+
+from replicalab.domain.classifiers import CifarResNet18, ClassifierSpec
+from replicalab.domain.datasets import DatasetSpec, DigitsDataset
+from replicalab.domain.generators import BundledGenerator, EdmTraining, GeneratorSpec
+from replicalab.domain.measures import (
+    AccuracyMeasure,
+    FrechetMeasure,
+    MeasureSpec,
+    PcaMeasure,
+    PrecisionRecallMeasure,
+    RealClassifierMeasure,
+)
+from replicalab.domain.models import Frozen, Seed
+from replicalab.domain.samplers import MAX_STEPS, HeunSampler, SamplerSpec, Start
+from replicalab.domain.text import Name
+
+ALL_MEASURES: tuple[MeasureSpec, ...] = (
+    AccuracyMeasure(),
+    FrechetMeasure(),
+    PrecisionRecallMeasure(),
+    RealClassifierMeasure(),
+    PcaMeasure(),
+)
+
+
+class ExperimentSpec(Frozen):
+    """A replication study: reconstruct the training set at every ``t_re`` and measure the loss.
+
+    Equal specifications plan to equal task keys; nothing here depends on where it runs.
+    """
+
+    kind: Literal["replication"] = "replication"
+    name: Name
+    dataset: DatasetSpec = DigitsDataset()
+    generator: GeneratorSpec = BundledGenerator()
+    sampler: SamplerSpec = HeunSampler()
+    t_re: tuple[Annotated[int, Field(ge=0, le=MAX_STEPS)], ...] = Field(
+        min_length=1,
+        max_length=64,
+        description="Remaining reverse steps, rising; 0 is the real set, N is fully synthetic.",
+        examples=[[0, 6, 12, 18]],
+    )
+    start: Start = Field(
+        default="diffuse", description="At t_re = N: the diffused image, or pure noise."
+    )
+    noise_seed: Seed = Field(default=0, description="Noise is f(noise_seed, image index, step).")
+    classifier: ClassifierSpec = CifarResNet18()
+    classifier_seeds: tuple[Seed, ...] = Field(default=(0, 1, 2), min_length=1, max_length=32)
+    measures: tuple[MeasureSpec, ...] = Field(default=ALL_MEASURES, min_length=1, max_length=16)
+
+    @model_validator(mode="after")
+    def _lists_must_make_sense(self) -> "ExperimentSpec":
+        if list(self.t_re) != sorted(set(self.t_re)):
+            raise ValueError("t_re must rise strictly")
+        if self.t_re[-1] > self.sampler.steps:
+            raise ValueError(f"t_re must not exceed the sampler's {self.sampler.steps} steps")
+        if len(set(self.classifier_seeds)) != len(self.classifier_seeds):
+            raise ValueError("classifier_seeds must not repeat")
+        kinds = [measure.kind for measure in self.measures]
+        if len(set(kinds)) != len(kinds):
+            raise ValueError("measures must not repeat a kind")
+        return self
+
+
+class TrainingSpec(Frozen):
+    """Train a generator on the training split of a data set."""
+
+    kind: Literal["generator-training"] = "generator-training"
+    name: Name
+    dataset: DatasetSpec = DigitsDataset()
+    training: EdmTraining
+
+
+Spec = Annotated[ExperimentSpec | TrainingSpec, Field(discriminator="kind")]
+SPEC: TypeAdapter[ExperimentSpec | TrainingSpec] = TypeAdapter(Spec)

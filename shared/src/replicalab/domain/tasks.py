@@ -1,0 +1,195 @@
+"""The kinds of work, their parameters, and how one task feeds another.
+
+A task's parameters and inputs say everything that can change its output. Where it runs, with
+which batch size and how often it was interrupted does not appear here.
+"""
+
+from collections.abc import Mapping
+from enum import StrEnum, unique
+from typing import Annotated, Literal
+
+from pydantic import Field, TypeAdapter
+
+from replicalab.domain.artifacts import Sha256
+from replicalab.domain.classifiers import ClassifierSpec
+from replicalab.domain.datasets import DatasetSpec
+from replicalab.domain.generators import EdmTraining
+from replicalab.domain.measures import MeasureSpec
+from replicalab.domain.models import Frozen, Seed
+from replicalab.domain.samplers import SamplerSpec, Start
+from replicalab.domain.specs import ExperimentSpec
+
+TaskKey = Sha256
+
+
+@unique
+class Queue(StrEnum):
+    """Who runs a task: the worker (networks) or the metrics service (statistics)."""
+
+    WORKER = "worker"
+    METRICS = "metrics"
+
+
+class PrepareDataset(Frozen):
+    """Write ``train.npz`` and ``test.npz``. No inputs."""
+
+    kind: Literal["prepare-dataset"] = "prepare-dataset"
+    dataset: DatasetSpec
+
+
+class TrainGenerator(Frozen):
+    """Write ``generator.safetensors``, ``generator.json``, ``training-curve.json``.
+
+    Inputs: ``train`` (one image set).
+    """
+
+    kind: Literal["train-generator"] = "train-generator"
+    training: EdmTraining
+    classes: int = Field(ge=1)
+
+
+class Reconstruct(Frozen):
+    """Write ``images.npz``: images ``first`` to ``first + count - 1`` of the training split.
+
+    Inputs: ``train`` (one image set); ``generator`` and ``description`` unless bundled.
+    """
+
+    kind: Literal["reconstruct"] = "reconstruct"
+    bundled: Sha256 | None = Field(default=None, description="Digest of bundled weights.")
+    sampler: SamplerSpec
+    t_re: int = Field(ge=1)
+    start: Start
+    noise_seed: Seed
+    first: int = Field(ge=0)
+    count: int = Field(ge=1)
+
+
+class TrainClassifier(Frozen):
+    """Write ``classifier.safetensors`` and ``test-logits.npz`` (logits on the real test set).
+
+    Inputs: ``train`` (image sets, concatenated in order), ``test`` (one image set).
+    """
+
+    kind: Literal["train-classifier"] = "train-classifier"
+    classifier: ClassifierSpec
+    classes: int = Field(ge=1)
+    seed: Seed
+
+
+class Embed(Frozen):
+    """Write ``features.npz``: penultimate features and logits of a classifier.
+
+    Inputs: ``images`` (image sets, concatenated in order), ``classifier`` (weights).
+    """
+
+    kind: Literal["embed"] = "embed"
+    classifier: ClassifierSpec
+    classes: int = Field(ge=1)
+
+
+class Evaluate(Frozen):
+    """Write ``measurements.json``: one measure of one reconstructed set.
+
+    Inputs: accuracy: ``runs`` (test logits, one per classifier seed); others: ``fake`` (features
+    of the set), ``train`` and ``test`` (features of the real sets).
+    """
+
+    kind: Literal["evaluate"] = "evaluate"
+    measure: MeasureSpec
+    t_re: int = Field(ge=0)
+    sigma: float = Field(ge=0, description="Noise level the set started from; 0 for the real set.")
+
+
+class Project(Frozen):
+    """Write ``pca.npz``: coordinates of every set on components of the real training set.
+
+    Inputs: ``train`` (features), ``fake:<t_re>`` (features, one role per ``t_re``).
+    """
+
+    kind: Literal["project"] = "project"
+    components: int = Field(ge=1)
+    t_re: tuple[int, ...]
+
+
+class Report(Frozen):
+    """Write ``report.html``, ``results.csv``, ``results.json`` and every figure (SVG, PNG).
+
+    Inputs: ``measurements`` (one per evaluation), ``images:<t_re>`` (image sets), ``train``
+    (image set), ``pca`` (if asked for).
+    """
+
+    kind: Literal["report"] = "report"
+    spec: ExperimentSpec
+
+
+TaskParams = Annotated[
+    PrepareDataset
+    | TrainGenerator
+    | Reconstruct
+    | TrainClassifier
+    | Embed
+    | Evaluate
+    | Project
+    | Report,
+    Field(discriminator="kind"),
+]
+TASK_PARAMS: TypeAdapter[TaskParams] = TypeAdapter(TaskParams)
+
+
+@unique
+class TaskKind(StrEnum):
+    """The ``kind`` of every parameter model above."""
+
+    PREPARE_DATASET = "prepare-dataset"
+    TRAIN_GENERATOR = "train-generator"
+    RECONSTRUCT = "reconstruct"
+    TRAIN_CLASSIFIER = "train-classifier"
+    EMBED = "embed"
+    EVALUATE = "evaluate"
+    PROJECT = "project"
+    REPORT = "report"
+
+
+KIND_VERSIONS: Mapping[TaskKind, int] = dict.fromkeys(TaskKind, 1)
+"""Part of every task key; raise a kind's number when its code changes its output."""
+
+QUEUES: Mapping[TaskKind, Queue] = {
+    TaskKind.PREPARE_DATASET: Queue.WORKER,
+    TaskKind.TRAIN_GENERATOR: Queue.WORKER,
+    TaskKind.RECONSTRUCT: Queue.WORKER,
+    TaskKind.TRAIN_CLASSIFIER: Queue.WORKER,
+    TaskKind.EMBED: Queue.WORKER,
+    TaskKind.EVALUATE: Queue.METRICS,
+    TaskKind.PROJECT: Queue.METRICS,
+    TaskKind.REPORT: Queue.METRICS,
+}
+
+
+class TaskInput(Frozen):
+    """An artifact of an upstream task, and the role it plays here."""
+
+    role: str = Field(pattern=r"^[a-z]+(:\d+)?$")
+    key: TaskKey
+    artifact: str
+
+
+class TaskDefinition(Frozen):
+    """A unit of work under its content key."""
+
+    key: TaskKey
+    params: TaskParams
+    inputs: tuple[TaskInput, ...] = ()
+    work: float = Field(gt=0, description="Expected cost in units of the task's kind, for ETAs.")
+
+    @property
+    def kind(self) -> TaskKind:
+        return TaskKind(self.params.kind)
+
+    @property
+    def queue(self) -> Queue:
+        return QUEUES[self.kind]
+
+    @property
+    def parents(self) -> tuple[TaskKey, ...]:
+        """Upstream keys, each once, in order of first use."""
+        return tuple(dict.fromkeys(task_input.key for task_input in self.inputs))

@@ -1,0 +1,27 @@
+"""Text that people type: what names may hold."""
+
+import unicodedata
+from typing import Annotated
+
+from pydantic import AfterValidator, Field
+
+MAX_NAME_CHARACTERS = 120
+
+
+def _clean(text: str) -> str:
+    """Normalise to NFC and refuse control, format, private and surrogate characters."""
+    normal = unicodedata.normalize("NFC", text).strip()
+    if not normal:
+        raise ValueError("must hold at least one visible character")
+    for character in normal:
+        if unicodedata.category(character).startswith("C"):
+            raise ValueError(f"must not hold the control or format character {character!a}")
+    return normal
+
+
+Name = Annotated[
+    str,
+    Field(min_length=1, max_length=MAX_NAME_CHARACTERS, examples=["digits sweep"]),
+    AfterValidator(_clean),
+]
+"""A title given by a person: NFC, at most 120 characters, no control or format characters."""

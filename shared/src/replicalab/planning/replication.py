@@ -1,0 +1,232 @@
+"""Tasks of a replication study: reconstruct, train, embed, evaluate, report.
+
+::
+
+    dataset ─┬─ [generator] ─ reconstruct (t_re, shard) ─┬─ classifier (t_re, seed) ─ accuracy
+             │                                           └─ embed (t_re) ─┬─ evaluate (measure)
+             └─ classifier (real, seed) ─ embed (train, test) ────────────┴─ project (PCA)
+                                                 everything measured ────── report
+"""
+
+from collections.abc import Iterator
+from itertools import pairwise
+
+from replicalab.domain import artifacts
+from replicalab.domain.datasets import DatasetFacts, facts_of
+from replicalab.domain.generators import BundledGenerator, TrainedGenerator, bundled_weights
+from replicalab.domain.measures import AccuracyMeasure, PcaMeasure
+from replicalab.domain.specs import ExperimentSpec
+from replicalab.domain.tasks import (
+    Embed,
+    Evaluate,
+    Project,
+    Reconstruct,
+    Report,
+    TaskInput,
+    TaskKey,
+    TrainClassifier,
+)
+from replicalab.errors import IncompatibleParts
+from replicalab.planning.builder import Plan, PlanBuilder
+from replicalab.planning.training import add_dataset, add_generator_training
+
+SHARD_IMAGES = 500
+"""Most images in one shard: short enough to cancel and to share a GPU, long enough to pay."""
+
+Source = tuple[TaskKey, str]
+"""A stored artifact: the task that makes it and the name it gives it."""
+
+
+def plan(spec: ExperimentSpec) -> Plan:
+    """All tasks of ``spec``."""
+    return _ReplicationPlanner(spec).plan()
+
+
+def shards(images: int) -> Iterator[tuple[int, int]]:
+    """(first, count) of near-equal shards of at most ``SHARD_IMAGES`` images."""
+    number = -(-images // SHARD_IMAGES)
+    bounds = [images * i // number for i in range(number + 1)]
+    for first, end in pairwise(bounds):
+        yield first, end - first
+
+
+class _ReplicationPlanner:
+    def __init__(self, spec: ExperimentSpec) -> None:
+        self._spec = spec
+        self._facts = facts_of(spec.dataset)
+        self._builder = PlanBuilder()
+        self._dataset = add_dataset(self._builder, spec.dataset)
+        self._train: Source = (self._dataset, artifacts.TRAIN_IMAGES)
+        self._test: Source = (self._dataset, artifacts.TEST_IMAGES)
+
+    def plan(self) -> Plan:
+        spec = self._spec
+        sets = self._reconstructed_sets()
+        measurements = [
+            evaluation
+            for measure in spec.measures
+            if isinstance(measure, AccuracyMeasure)
+            for evaluation in self._accuracies(measure, sets)
+        ]
+        pca: TaskKey | None = None
+        if any(not isinstance(measure, AccuracyMeasure) for measure in spec.measures):
+            features = {t_re: self._embed(sources) for t_re, sources in sets.items()}
+            train, test = self._embed([self._train]), self._embed([self._test])
+            measurements += self._feature_measures(features, train, test)
+            pca = self._projection(features, train)
+        self._report(sets, measurements, pca)
+        return self._builder.build()
+
+    def _reconstructed_sets(self) -> dict[int, list[Source]]:
+        """Where the images of every ``t_re`` come from; 0 is the real set itself."""
+        reconstructed = [t_re for t_re in self._spec.t_re if t_re > 0]
+        sets: dict[int, list[Source]] = {0: [self._train]} if 0 in self._spec.t_re else {}
+        if reconstructed:
+            bundled, generator_inputs = self._generator()
+            for t_re in reconstructed:
+                sets[t_re] = list(self._reconstruct(t_re, bundled, generator_inputs))
+        return sets
+
+    def _generator(self) -> tuple[str | None, list[TaskInput]]:
+        """Digest of bundled weights, or the inputs that bring trained ones."""
+        match self._spec.generator:
+            case BundledGenerator(name=name):
+                weights = bundled_weights(name)
+                _check_fit(
+                    name, (weights.resolution, weights.channels, weights.classes), self._facts
+                )
+                return weights.sha256, []
+            case TrainedGenerator(training=training):
+                key = add_generator_training(
+                    self._builder, self._spec.dataset, self._dataset, training
+                )
+                return None, [
+                    TaskInput(role="generator", key=key, artifact=artifacts.GENERATOR_WEIGHTS),
+                    TaskInput(
+                        role="description", key=key, artifact=artifacts.GENERATOR_DESCRIPTION
+                    ),
+                ]
+
+    def _reconstruct(
+        self, t_re: int, bundled: str | None, generator_inputs: list[TaskInput]
+    ) -> Iterator[Source]:
+        spec = self._spec
+        evaluations = spec.sampler.evaluations(t_re)
+        for first, count in shards(self._facts.train_images):
+            params = Reconstruct(
+                bundled=bundled,
+                sampler=spec.sampler,
+                t_re=t_re,
+                start=spec.start if t_re == spec.sampler.steps else "diffuse",
+                noise_seed=spec.noise_seed,
+                first=first,
+                count=count,
+            )
+            key = self._builder.add(
+                params,
+                [*_inputs("train", [self._train]), *generator_inputs],
+                work=count * evaluations,
+                evaluations=count * evaluations,
+            )
+            yield key, artifacts.RECONSTRUCTED_IMAGES
+
+    def _classifier(self, sources: list[Source], seed: int) -> TaskKey:
+        classifier = self._spec.classifier
+        return self._builder.add(
+            TrainClassifier(classifier=classifier, classes=self._facts.classes, seed=seed),
+            [*_inputs("train", sources), *_inputs("test", [self._test])],
+            work=self._facts.train_images * classifier.epochs,
+        )
+
+    def _embed(self, sources: list[Source]) -> TaskKey:
+        """Features of a set in the in-domain space: the first real-trained classifier's."""
+        extractor = self._classifier([self._train], self._spec.classifier_seeds[0])
+        return self._builder.add(
+            Embed(classifier=self._spec.classifier, classes=self._facts.classes),
+            [
+                *_inputs("images", sources),
+                *_inputs("classifier", [(extractor, artifacts.CLASSIFIER_WEIGHTS)]),
+            ],
+            work=self._facts.train_images,
+        )
+
+    def _accuracies(
+        self, measure: AccuracyMeasure, sets: dict[int, list[Source]]
+    ) -> Iterator[TaskKey]:
+        for t_re, sources in sets.items():
+            runs = [
+                (self._classifier(sources, seed), artifacts.TEST_LOGITS)
+                for seed in self._spec.classifier_seeds
+            ]
+            yield self._builder.add(
+                Evaluate(measure=measure, t_re=t_re, sigma=self._sigma(t_re)),
+                _inputs("runs", runs),
+                work=1,
+            )
+
+    def _feature_measures(
+        self, features: dict[int, TaskKey], train: TaskKey, test: TaskKey
+    ) -> Iterator[TaskKey]:
+        for measure in self._spec.measures:
+            if isinstance(measure, AccuracyMeasure | PcaMeasure):
+                continue
+            for t_re, fake in features.items():
+                yield self._builder.add(
+                    Evaluate(measure=measure, t_re=t_re, sigma=self._sigma(t_re)),
+                    [
+                        *_inputs("fake", [(fake, artifacts.FEATURES)]),
+                        *_inputs("train", [(train, artifacts.FEATURES)]),
+                        *_inputs("test", [(test, artifacts.FEATURES)]),
+                    ],
+                    work=1,
+                )
+
+    def _projection(self, features: dict[int, TaskKey], train: TaskKey) -> TaskKey | None:
+        for measure in self._spec.measures:
+            if isinstance(measure, PcaMeasure):
+                fakes = [
+                    task_input
+                    for t_re, key in features.items()
+                    for task_input in _inputs(f"fake:{t_re}", [(key, artifacts.FEATURES)])
+                ]
+                return self._builder.add(
+                    Project(components=measure.components, t_re=tuple(features)),
+                    [*_inputs("train", [(train, artifacts.FEATURES)]), *fakes],
+                    work=1,
+                )
+        return None
+
+    def _report(
+        self, sets: dict[int, list[Source]], measurements: list[TaskKey], pca: TaskKey | None
+    ) -> None:
+        images = [
+            task_input
+            for t_re, sources in sets.items()
+            for task_input in _inputs(f"images:{t_re}", sources)
+        ]
+        self._builder.add(
+            Report(spec=self._spec),
+            [
+                *_inputs("measurements", [(key, artifacts.MEASUREMENTS) for key in measurements]),
+                *_inputs("train", [self._train]),
+                *images,
+                *(_inputs("pca", [(pca, artifacts.PCA)]) if pca else []),
+            ],
+            work=1,
+        )
+
+    def _sigma(self, t_re: int) -> float:
+        return self._spec.sampler.start_sigma(t_re)
+
+
+def _inputs(role: str, sources: list[Source]) -> list[TaskInput]:
+    return [TaskInput(role=role, key=key, artifact=artifact) for key, artifact in sources]
+
+
+def _check_fit(name: str, generator: tuple[int, int, int], facts: DatasetFacts) -> None:
+    dataset = (facts.resolution, facts.channels, facts.classes)
+    if generator != dataset:
+        raise IncompatibleParts(
+            f"Generator {name!r} makes images of (resolution, channels, classes) {generator}, "
+            f"the data set has {dataset}."
+        )

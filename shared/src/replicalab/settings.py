@@ -1,0 +1,81 @@
+"""Setting groups that services compose; read from REPLICALAB_* variables by each service.
+
+Nested names are joined by two underscores: ``REPLICALAB_DATABASE__URL``. Scientific parameters
+are never settings: they are part of the specification.
+"""
+
+from pathlib import Path
+from typing import Annotated, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, SecretStr
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+
+class SettingGroup(BaseModel):
+    """Settings that belong together and refuse misspelt names."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class DatabaseSettings(SettingGroup):
+    """PostgreSQL 15 or later."""
+
+    url: SecretStr = Field(description="postgresql://user:password@host:port/database")
+    pool_size: int = Field(default=5, ge=1)
+
+
+class BrokerSettings(SettingGroup):
+    """Valkey or Redis; it carries doorbells only and may lose them."""
+
+    url: SecretStr = Field(description="redis://:password@host:port/0")
+
+
+class LocalStoreSettings(SettingGroup):
+    """Artifacts in a folder of this machine."""
+
+    kind: Literal["local"] = "local"
+    folder: Path
+
+
+class S3StoreSettings(SettingGroup):
+    """Artifacts in a bucket of any S3 server."""
+
+    kind: Literal["s3"] = "s3"
+    endpoint: str = Field(description="http(s)://host:port as services reach it")
+    public_endpoint: str | None = Field(
+        default=None, description="http(s)://host:port as clients reach it, for presigned URLs"
+    )
+    access_key: str
+    secret_key: SecretStr
+    bucket: str = "replicalab"
+    region: str = "us-east-1"
+    timeout_seconds: float = Field(default=30, gt=0)
+
+
+StoreSettings = Annotated[LocalStoreSettings | S3StoreSettings, Field(discriminator="kind")]
+
+
+class EngineSettings(SettingGroup):
+    """Clocks of the engine; every machine of an installation must agree on them."""
+
+    lease_seconds: float = Field(default=60, gt=0, description="A silent worker is lost after.")
+    beat_seconds: float = Field(default=15, gt=0, description="Renewal of the lease.")
+    poll_seconds: float = Field(default=10, gt=0, description="Idle workers look for work after.")
+    tick_seconds: float = Field(default=1, gt=0, description="Scheduler looks for work after.")
+    redispatch_seconds: float = Field(default=60, gt=0, description="A lost doorbell rings after.")
+    cancel_grace_seconds: float = Field(default=30, gt=0)
+    max_lost: int = Field(default=3, ge=1, description="Lost attempts before quarantine.")
+
+
+class ServiceSettings(BaseSettings):
+    """What every service reads from its environment."""
+
+    model_config = SettingsConfigDict(
+        env_prefix="REPLICALAB_", env_nested_delimiter="__", extra="ignore", frozen=True
+    )
+
+    database: DatabaseSettings
+    broker: BrokerSettings
+    store: StoreSettings
+    engine: EngineSettings = EngineSettings()
+    log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = "INFO"

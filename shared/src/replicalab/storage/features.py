@@ -1,0 +1,94 @@
+"""Features and logits of an image set, the form in which the worker hands them to metrics."""
+
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+from replicalab.errors import InvalidMeasureInput
+from replicalab.storage.arrays import pack, unpack
+
+
+@dataclass(frozen=True, slots=True)
+class FeatureSet:
+    """Outputs of one classifier for one image set.
+
+    Attributes:
+        features: float32, (image, dimension): penultimate layer, after pooling.
+        logits: float32, (image, class).
+        labels: int64, (image,).
+        indices: int64, (image,): as in ``ImageSet``.
+        extractor_sha256: Digest of the classifier's weights; unlike extractors never compare.
+    """
+
+    features: npt.NDArray[np.float32]
+    logits: npt.NDArray[np.float32]
+    labels: npt.NDArray[np.int64]
+    indices: npt.NDArray[np.int64]
+    extractor_sha256: str
+
+    def __len__(self) -> int:
+        return len(self.features)
+
+    def to_bytes(self) -> bytes:
+        """The set as an npz."""
+        return pack(
+            {
+                "features": self.features,
+                "logits": self.logits,
+                "labels": self.labels,
+                "indices": self.indices,
+                "extractor_sha256": np.array(self.extractor_sha256),
+            }
+        )
+
+    @classmethod
+    def from_bytes(cls, body: bytes) -> "FeatureSet":
+        """The set in an npz; raises ``InvalidMeasureInput`` for missing or non-finite arrays."""
+        arrays = unpack(body)
+        names = ("features", "logits", "labels", "indices", "extractor_sha256")
+        missing = set(names) - arrays.keys()
+        if missing:
+            raise InvalidMeasureInput(f"The npz lacks {', '.join(sorted(missing))}.")
+        for name in ("features", "logits"):
+            if not np.isfinite(arrays[name]).all():
+                raise InvalidMeasureInput(f"{name} holds values that are not finite.")
+        return cls(
+            arrays["features"],
+            arrays["logits"],
+            arrays["labels"],
+            arrays["indices"],
+            str(arrays["extractor_sha256"]),
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class TestLogits:
+    """What a trained classifier answered on the real test set.
+
+    Attributes:
+        logits: float32, (image, class).
+        labels: int64, (image,).
+        seed: Seed of the training run.
+    """
+
+    __test__ = False  # not a pytest class
+
+    logits: npt.NDArray[np.float32]
+    labels: npt.NDArray[np.int64]
+    seed: int
+
+    def to_bytes(self) -> bytes:
+        """The answers as an npz."""
+        return pack({"logits": self.logits, "labels": self.labels, "seed": np.array(self.seed)})
+
+    @classmethod
+    def from_bytes(cls, body: bytes) -> "TestLogits":
+        """The answers in an npz; raises ``InvalidMeasureInput`` where they are not finite."""
+        arrays = unpack(body)
+        missing = {"logits", "labels", "seed"} - arrays.keys()
+        if missing:
+            raise InvalidMeasureInput(f"The npz lacks {', '.join(sorted(missing))}.")
+        if not np.isfinite(arrays["logits"]).all():
+            raise InvalidMeasureInput("logits hold values that are not finite.")
+        return cls(arrays["logits"], arrays["labels"], int(arrays["seed"]))
