@@ -46,6 +46,8 @@ lint: $(VENV)/.dev
 	PYTHONPATH= $(BIN)/lint-imports --no-cache
 
 lock: $(BIN)/uv  ## Pin every dependency with hashes.
+	$(BIN)/uv pip compile --quiet --generate-hashes --no-header --no-annotate --universal \
+	    --upgrade requirements/bootstrap.in --output-file requirements/bootstrap.txt
 	$(BIN)/uv lock --upgrade
 	for set in demo:--no-dev dev:--all-groups; do \
 	    $(BIN)/uv export --quiet --frozen --no-emit-workspace --no-header \
