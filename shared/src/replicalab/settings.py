@@ -79,3 +79,11 @@ class ServiceSettings(BaseSettings):
     store: StoreSettings
     engine: EngineSettings = EngineSettings()
     log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = "INFO"
+
+
+class MigrationSettings(BaseSettings):
+    """What the one-shot migration reads."""
+
+    model_config = ServiceSettings.model_config
+
+    database: DatabaseSettings

@@ -1,0 +1,64 @@
+"""Connections, transactions, and what a database that is down looks like to callers."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import sqlalchemy as sa
+from sqlalchemy.exc import DBAPIError, InterfaceError, OperationalError
+from sqlalchemy.exc import TimeoutError as PoolTimeout
+from sqlalchemy.orm import Session, sessionmaker
+
+from replicalab.errors import DatabaseUnavailable
+
+STATEMENT_TIMEOUT_MILLISECONDS = 10_000
+CONNECT_TIMEOUT_SECONDS = 5
+
+
+class Database:
+    """A pool of connections to PostgreSQL."""
+
+    def __init__(self, url: str, *, pool_size: int = 5) -> None:
+        self.engine = sa.create_engine(
+            sa.make_url(url).set(drivername="postgresql+psycopg"),
+            pool_size=pool_size,
+            max_overflow=0,
+            pool_timeout=CONNECT_TIMEOUT_SECONDS,
+            pool_pre_ping=True,
+            connect_args={
+                "connect_timeout": CONNECT_TIMEOUT_SECONDS,
+                "options": f"-c statement_timeout={STATEMENT_TIMEOUT_MILLISECONDS}"
+                " -c idle_in_transaction_session_timeout=60000 -c timezone=UTC",
+            },
+        )
+        self._sessions = sessionmaker(self.engine, expire_on_commit=False)
+
+    @contextmanager
+    def transaction(self) -> Iterator[Session]:
+        """One transaction, committed at the end of the block.
+
+        Raises:
+            DatabaseUnavailable: No connection could be had, or it broke; whether the commit
+                happened is then unknown, and callers repeat with the same key or epoch.
+        """
+        try:
+            with self._sessions.begin() as session:
+                yield session
+        except (OperationalError, InterfaceError, PoolTimeout) as error:
+            raise DatabaseUnavailable(f"PostgreSQL: {_first_line(error)}") from error
+        except DBAPIError as error:
+            if error.connection_invalidated:
+                raise DatabaseUnavailable(f"PostgreSQL: {_first_line(error)}") from error
+            raise
+
+    def check(self) -> None:
+        """Raise ``DatabaseUnavailable`` unless a query is answered."""
+        with self.transaction() as session:
+            session.execute(sa.select(1))
+
+    def close(self) -> None:
+        """Give every connection back."""
+        self.engine.dispose()
+
+
+def _first_line(error: Exception) -> str:
+    return str(error).partition("\n")[0]
