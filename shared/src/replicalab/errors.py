@@ -242,6 +242,11 @@ class DatabaseUnavailable(Unavailable):
     title = "The database does not answer"
 
 
+class BrokerUnavailable(Unavailable):
+    slug = "broker-unavailable"
+    title = "The broker does not answer"
+
+
 class StoreUnavailable(Unavailable):
     """The object store refuses connections or does not answer in time."""
 

@@ -33,7 +33,7 @@ def upgrade(url: str, revision: str = "head") -> None:
 
 def main() -> int:
     """Entry point of the one-shot migration container."""
-    upgrade(MigrationSettings().database.url.get_secret_value())  # type: ignore[call-arg]
+    upgrade(MigrationSettings().database.url.get_secret_value())
     return 0
 
 

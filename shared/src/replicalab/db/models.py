@@ -49,7 +49,8 @@ class Base(DeclarativeBase):
     }
 
 
-NOW = sa.text("rl_now()")
+NOW: sa.ColumnElement[datetime] = sa.func.rl_now(type_=sa.DateTime(timezone=True))
+"""The database's clock, which tests can shift."""
 
 
 class ExperimentRow(Base):

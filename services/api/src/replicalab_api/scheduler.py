@@ -1,0 +1,36 @@
+"""Composition root of the scheduler: ``python -m replicalab_api.scheduler``."""
+
+import signal
+
+from replicalab.db.database import Database
+from replicalab.engine.dispatcher import Dispatcher
+from replicalab.engine.doorbells import Doorbells, celery_app
+from replicalab.engine.reconciler import Reconciler
+from replicalab.engine.scheduler import Scheduler
+from replicalab.telemetry import configure_logging
+from replicalab_api.settings import SchedulerSettings
+
+
+def main() -> None:
+    """Dispatch and reconcile until SIGTERM."""
+    settings = SchedulerSettings()
+    configure_logging(settings.log_level)
+    engine = settings.engine
+    url = settings.database.url.get_secret_value()
+    database = Database(url, pool_size=settings.database.pool_size)
+    doorbells = Doorbells(celery_app(settings.broker.url.get_secret_value()))
+    scheduler = Scheduler(
+        url,
+        Dispatcher(database, doorbells, redispatch_seconds=engine.redispatch_seconds),
+        Reconciler(database, lease_seconds=engine.lease_seconds, max_lost=engine.max_lost),
+        tick_seconds=engine.tick_seconds,
+        reconcile_seconds=engine.beat_seconds,
+    )
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, lambda *_: scheduler.stop())
+    scheduler.run()
+    database.close()
+
+
+if __name__ == "__main__":
+    main()

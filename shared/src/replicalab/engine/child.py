@@ -1,0 +1,176 @@
+"""The process that runs handlers: spawned, so that CUDA and native crashes stay in it.
+
+It talks to its supervisor over one pipe: jobs come in, progress and outcomes go out. It holds no
+lease and no database connection; if the supervisor dies, the kernel ends it too.
+"""
+
+import ctypes
+import logging
+import os
+import signal
+import sys
+import time
+import traceback
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from multiprocessing.connection import Connection
+
+from replicalab.domain.artifacts import ArtifactRef, NamedArtifact
+from replicalab.domain.measures import Measurement
+from replicalab.domain.tasks import TASK_PARAMS, TaskKind
+from replicalab.engine.failures import FailureClass, classify
+from replicalab.engine.handlers import Handlers, TaskStopped
+from replicalab.errors import ArtifactCorrupt, ArtifactNotFound, ReplicaLabError
+from replicalab.settings import LocalStoreSettings, S3StoreSettings
+from replicalab.storage.artifacts import ArtifactStore
+from replicalab.storage.factory import open_store
+from replicalab.telemetry import configure_logging
+
+_PR_SET_PDEATHSIG = 1
+_REPORT_SECONDS = 0.2
+_LONGEST_ERROR_CHARACTERS = 8000
+_log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class Job:
+    """A claimed task as the child needs it: parameters as JSON, inputs by role."""
+
+    epoch: int
+    params: str
+    inputs: tuple[tuple[str, ArtifactRef], ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Stop:
+    """Ask the job of ``epoch`` to stop at its next report of progress."""
+
+    epoch: int
+
+
+@dataclass(frozen=True, slots=True)
+class ProgressReport:
+    """``fraction`` of the job is done (0 to 1)."""
+
+    fraction: float
+    stage: str
+
+
+@dataclass(frozen=True, slots=True)
+class Success:
+    """The handler returned; its artifacts are stored."""
+
+    outputs: tuple[NamedArtifact, ...]
+    measurements: tuple[Measurement, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Failure:
+    """The handler raised; ``lost_sha256`` names an input artifact that cannot be read."""
+
+    failure: FailureClass
+    error: str
+    lost_sha256: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Stopped:
+    """The handler stopped because it was asked to."""
+
+
+Message = ProgressReport | Success | Failure | Stopped
+
+
+@dataclass(slots=True)
+class PipeContext:
+    """A ``TaskContext`` whose progress goes up the pipe and whose stop comes down it."""
+
+    job: Job
+    pipe: Connection
+    artifacts: ArtifactStore
+    outputs: list[NamedArtifact] = field(default_factory=list)
+    measurements: list[Measurement] = field(default_factory=list)
+    _reported_at: float = 0.0
+
+    def read(self, role: str) -> list[bytes]:
+        return [self.artifacts.read(ref) for ref in self.refs(role)]
+
+    def refs(self, role: str) -> list[ArtifactRef]:
+        refs = [ref for input_role, ref in self.job.inputs if input_role == role]
+        if not refs:
+            raise ArtifactNotFound(f"The task has no input in the role {role!r}.")
+        return refs
+
+    def write(self, name: str, body: bytes, media_type: str) -> None:
+        self.outputs.append(NamedArtifact(name=name, ref=self.artifacts.write(body, media_type)))
+
+    def measure(self, measurements: Sequence[Measurement]) -> None:
+        self.measurements.extend(measurements)
+
+    def progress(self, done: float, total: float, stage: str = "") -> None:
+        while self.pipe.poll():
+            if self.pipe.recv() == Stop(self.job.epoch):
+                raise TaskStopped
+        now = time.monotonic()
+        if now - self._reported_at >= _REPORT_SECONDS:
+            self._reported_at = now
+            fraction = min(max(done / total, 0.0), 1.0) if total else 0.0
+            self.pipe.send(ProgressReport(fraction, stage))
+
+
+def run_child(
+    pipe: Connection,
+    load_handlers: Callable[[], Handlers],
+    store: LocalStoreSettings | S3StoreSettings,
+    log_level: str,
+    supervisor_pid: int,
+) -> None:
+    """Run jobs from ``pipe`` until it closes."""
+    die_with(supervisor_pid)
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches the group; the supervisor decides
+    configure_logging(log_level)
+    handlers = load_handlers()
+    artifacts = ArtifactStore(open_store(store))
+    while True:
+        try:
+            message = pipe.recv()
+        except EOFError:
+            return
+        if isinstance(message, Job):
+            pipe.send(_run(message, pipe, handlers, artifacts))
+
+
+def die_with(parent_pid: int) -> None:
+    """Have the kernel kill this process when its parent dies (Linux)."""
+    if sys.platform == "linux":
+        ctypes.CDLL(None, use_errno=True).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
+        if os.getppid() != parent_pid:  # it died before the call above
+            os._exit(1)
+
+
+def _run(job: Job, pipe: Connection, handlers: Handlers, artifacts: ArtifactStore) -> Message:
+    context = PipeContext(job, pipe, artifacts)
+    params = TASK_PARAMS.validate_json(job.params)
+    try:
+        handlers[TaskKind(params.kind)](context, params)
+    except TaskStopped:
+        return Stopped()
+    except Exception as error:  # noqa: BLE001 - every failure is classified, stored and shown
+        _log.warning("task of kind %s failed", params.kind, exc_info=True)
+        return _failure_of(error)
+    return Success(tuple(context.outputs), tuple(context.measurements))
+
+
+def _failure_of(error: Exception) -> Failure:
+    """Deliberate errors speak for themselves; others bring their traceback."""
+    failure = classify(error)
+    if isinstance(error, ReplicaLabError):
+        text = f"{error.title}: {error.detail}"
+    else:
+        text = "".join(traceback.format_exception(error))[-_LONGEST_ERROR_CHARACTERS:]
+    sha256 = (
+        error.extensions.get("sha256")
+        if isinstance(error, ArtifactCorrupt | ArtifactNotFound)
+        else None
+    )
+    return Failure(failure, text, str(sha256) if sha256 else None)

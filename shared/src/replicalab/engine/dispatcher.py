@@ -1,0 +1,77 @@
+"""Ringing for queued tasks: PostgreSQL keeps the queue, the broker holds only a few doorbells."""
+
+import sqlalchemy as sa
+from sqlalchemy.orm import Session
+
+from replicalab.db.database import Database
+from replicalab.db.models import NOW, TaskRow
+from replicalab.domain.states import TaskState
+from replicalab.domain.tasks import Queue
+from replicalab.engine.doorbells import Doorbells
+
+_MOST_DOUBLINGS = 3
+
+
+class Dispatcher:
+    """Keeps about as many doorbells in the broker as workers can answer soon.
+
+    Two dispatchers may run at once: rows are taken with SKIP LOCKED, and a doorbell rung twice
+    is refused by the claim.
+    """
+
+    def __init__(
+        self, database: Database, doorbells: Doorbells, *, redispatch_seconds: float
+    ) -> None:
+        self._database = database
+        self._doorbells = doorbells
+        self._redispatch_seconds = redispatch_seconds
+
+    def dispatch(self) -> int:
+        """Ring for waiting tasks, oldest first; returns how many doorbells were sent.
+
+        Raises:
+            BrokerUnavailable: What was not rung stays unstamped and is tried again.
+        """
+        return sum(self._dispatch_queue(queue) for queue in Queue)
+
+    def _dispatch_queue(self, queue: Queue) -> int:
+        with self._database.transaction() as session:
+            room = self._room(session, queue)
+            waiting = session.scalars(
+                sa.select(TaskRow.id)
+                .where(
+                    TaskRow.queue == queue,
+                    TaskRow.state == TaskState.QUEUED,
+                    sa.or_(TaskRow.dispatched_at.is_(None), self._is_overdue()),
+                )
+                .order_by(TaskRow.id)
+                .limit(room)
+                .with_for_update(skip_locked=True)
+            ).all()
+            for task_id in waiting:
+                self._doorbells.ring(queue, task_id)
+            session.execute(
+                sa.update(TaskRow)
+                .where(TaskRow.id.in_(waiting))
+                .values(dispatched_at=NOW, dispatches=TaskRow.dispatches + 1)
+            )
+            return len(waiting)
+
+    def _is_overdue(self) -> sa.ColumnElement[bool]:
+        """Rung before, never claimed: wait 1, 2, 4, then 8 times the redispatch interval."""
+        doublings = sa.func.least(TaskRow.dispatches - 1, _MOST_DOUBLINGS)
+        seconds = self._redispatch_seconds * sa.func.power(2.0, doublings)
+        return TaskRow.dispatched_at < NOW - sa.func.make_interval(0, 0, 0, 0, 0, 0, seconds)
+
+    def _room(self, session: Session, queue: Queue) -> int:
+        """How many more doorbells may wait: twice the busy workers, at least four."""
+        count = sa.select(sa.func.count()).select_from(TaskRow).where(TaskRow.queue == queue)
+        running = session.scalar(count.where(TaskRow.state == TaskState.RUNNING)) or 0
+        rung = session.scalar(
+            count.where(
+                TaskRow.state == TaskState.QUEUED,
+                TaskRow.dispatched_at.is_not(None),
+                ~self._is_overdue(),
+            )
+        )
+        return max(max(2 * running, 4) - (rung or 0), 0)

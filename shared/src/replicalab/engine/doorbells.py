@@ -1,0 +1,73 @@
+"""Doorbells: Celery messages that say "look at this task" and nothing more.
+
+A doorbell may be lost (the dispatcher rings again) or come twice (the claim refuses). It is acked
+early, never retried by Celery, and has no result.
+"""
+
+from collections.abc import Callable
+
+from celery import Celery
+from kombu.exceptions import OperationalError
+
+from replicalab.domain.tasks import Queue
+from replicalab.errors import BrokerUnavailable
+
+DOORBELL = "replicalab.ring"
+_TIMEOUT_SECONDS = 5
+
+
+def celery_app(broker_url: str) -> Celery:
+    """A Celery application with the settings both ends must agree on."""
+    app = Celery("replicalab", broker=broker_url, set_as_current=False)
+    app.conf.update(
+        accept_content=["json"],
+        broker_connection_retry_on_startup=True,
+        broker_connection_max_retries=None,
+        broker_transport_options={
+            "socket_timeout": _TIMEOUT_SECONDS,
+            "socket_connect_timeout": _TIMEOUT_SECONDS,
+            "socket_keepalive": True,
+            "global_keyprefix": "replicalab:",
+        },
+        task_acks_late=False,
+        task_ignore_result=True,
+        task_publish_retry=False,
+        worker_enable_remote_control=False,
+        worker_prefetch_multiplier=1,
+        worker_disable_prefetch=True,
+        worker_hijack_root_logger=False,
+        worker_send_task_events=False,
+    )
+    return app
+
+
+class Doorbells:
+    """The ringing end."""
+
+    def __init__(self, app: Celery) -> None:
+        self._app = app
+
+    def ring(self, queue: Queue, task_id: int) -> None:
+        """Send a doorbell; raises ``BrokerUnavailable`` when nobody takes it."""
+        try:
+            self._app.send_task(DOORBELL, args=[task_id], queue=queue.value)
+        except (OperationalError, OSError) as error:
+            raise BrokerUnavailable(f"The doorbell of task {task_id} was not sent.") from error
+
+    def check(self) -> None:
+        """Raise ``BrokerUnavailable`` unless the broker answers."""
+        try:
+            with self._app.connection_for_write(connect_timeout=_TIMEOUT_SECONDS) as connection:
+                connection.ensure_connection(max_retries=1, timeout=_TIMEOUT_SECONDS)
+        except (OperationalError, OSError) as error:
+            raise BrokerUnavailable("The broker does not answer.") from error
+
+
+def answer(app: Celery, run: Callable[[int], object]) -> None:
+    """Let ``run`` answer doorbells of ``app``; messages of any other form are dropped."""
+
+    @app.task(name=DOORBELL, shared=False, typing=False)
+    def _ring(*args: object, **_: object) -> None:
+        match args:
+            case [int(task_id)]:
+                run(task_id)

@@ -1,0 +1,258 @@
+"""Experiments as the gateway sees them: submit, look, cancel."""
+
+from collections.abc import Sequence
+from uuid import UUID
+
+import sqlalchemy as sa
+from sqlalchemy.orm import Session
+
+from replicalab.db.database import Database
+from replicalab.db.models import NOW, ExperimentRow, ExperimentTaskRow, TaskLeaseRow, TaskRow
+from replicalab.domain.artifacts import ArtifactRef
+from replicalab.domain.resources import (
+    ArtifactRead,
+    EventRead,
+    ExperimentPage,
+    ExperimentRead,
+    ExperimentSummary,
+    PlannedTask,
+    PlanRead,
+    Results,
+    TaskRead,
+)
+from replicalab.domain.specs import SPEC, ExperimentSpec, TrainingSpec
+from replicalab.domain.states import ExperimentState, TaskState
+from replicalab.domain.tasks import TaskKey
+from replicalab.engine import details
+from replicalab.engine.journal import Journal
+from replicalab.engine.progress import Speeds, TaskStanding, eta_seconds, progress_of
+from replicalab.engine.submission import Submission, living_tasks, unreadable_tasks
+from replicalab.errors import ExperimentNotFound, IllegalTransition
+from replicalab.planning.keys import canonical_json
+from replicalab.planning.plan import plan
+from replicalab.storage.artifacts import ArtifactStore
+
+
+class Experiments:
+    """The life of experiments, on PostgreSQL."""
+
+    def __init__(self, database: Database, artifacts: ArtifactStore) -> None:
+        self._database = database
+        self._artifacts = artifacts
+        self._speeds = Speeds()
+
+    def submit(
+        self, spec: ExperimentSpec | TrainingSpec, *, owner: str, idempotency_key: str | None
+    ) -> tuple[ExperimentRead, bool]:
+        """Accept ``spec``; with a key that was used before, answer as then.
+
+        Returns:
+            The experiment, and whether it is the answer to an earlier request.
+
+        Raises:
+            InvalidRequest: The parts of the specification do not fit together.
+            IdempotencyConflict: The key was used for another specification.
+        """
+        tasks = plan(spec)
+        with self._database.transaction() as session:
+            submission = Submission(session, self._artifacts)
+            experiment_id = submission.replay(spec, owner, idempotency_key)
+            replayed = experiment_id is not None
+            if experiment_id is None:
+                experiment_id = submission.accept(spec, tasks, owner, idempotency_key)
+            return self._read(session, experiment_id), replayed
+
+    def validate(self, spec: ExperimentSpec | TrainingSpec) -> PlanRead:
+        """What ``submit`` would do, without doing it."""
+        tasks = plan(spec)
+        with self._database.transaction() as session:
+            living = living_tasks(session, tasks)
+            lost = unreadable_tasks(session, self._artifacts, living.values())
+            reused = {key: task for key, task in living.items() if task.id not in lost}
+            missing = [
+                TaskStanding(task.kind, TaskState.BLOCKED, task.work, 0.0, "")
+                for task in tasks.tasks
+                if task.key not in reused
+            ]
+            return PlanRead(
+                tasks=[
+                    PlannedTask(
+                        key=task.key,
+                        kind=task.kind,
+                        parents=list(task.parents),
+                        cache=reused[task.key].cache if task.key in reused else "miss",
+                    )
+                    for task in tasks.tasks
+                ],
+                evaluations=tasks.evaluations,
+                cache_hits=sum(task.cache == "hit" for task in reused.values()),
+                eta_seconds=eta_seconds(missing, self._speeds.measured(session)),
+            )
+
+    def get(self, experiment_id: UUID) -> ExperimentRead:
+        """The experiment, or ``ExperimentNotFound``."""
+        with self._database.transaction() as session:
+            return self._read(session, experiment_id)
+
+    def list(
+        self,
+        *,
+        limit: int,
+        before: UUID | None = None,
+        state: ExperimentState | None = None,
+        name: str | None = None,
+    ) -> ExperimentPage:
+        """Experiments, newest first (ids rise with time), from below ``before``.
+
+        Args:
+            limit: Items of a page.
+            before: The cursor of the previous page.
+            state: Only experiments in this state.
+            name: Only experiments whose name contains this text, ignoring case.
+        """
+        query = sa.select(
+            ExperimentRow.id,
+            ExperimentRow.owner,
+            ExperimentRow.name,
+            ExperimentRow.kind,
+            ExperimentRow.state,
+            ExperimentRow.created_at,
+            ExperimentRow.ended_at,
+        ).order_by(ExperimentRow.id.desc())
+        if before is not None:
+            query = query.where(ExperimentRow.id < before)
+        if state is not None:
+            query = query.where(ExperimentRow.state == state)
+        if name is not None:
+            query = query.where(ExperimentRow.name.icontains(name, autoescape=True))
+        with self._database.transaction() as session:
+            rows = session.execute(query.limit(limit + 1)).all()
+        items = [ExperimentSummary.model_validate(dict(row._mapping)) for row in rows[:limit]]
+        more = len(rows) > limit
+        return ExperimentPage(items=items, next_cursor=str(items[-1].id) if more else None)
+
+    def cancel(self, experiment_id: UUID) -> ExperimentRead:
+        """Cancel (T9): ends at once for readers; tasks nobody else needs are stopped.
+
+        Raises:
+            ExperimentNotFound: No such experiment.
+            IllegalTransition: It has ended already, other than by being cancelled.
+        """
+        with self._database.transaction() as session:
+            tasks = self._lock_cancellable(session, experiment_id)
+            row = session.get(ExperimentRow, experiment_id, with_for_update=True)
+            if row is None:
+                raise _not_found(experiment_id)
+            if row.state is ExperimentState.CANCELLED:
+                return self._read(session, experiment_id)
+            if row.state.is_terminal:
+                raise IllegalTransition(f"The experiment has ended: it {row.state}.")
+            self._cancel(session, experiment_id, tasks)
+            return self._read(session, experiment_id)
+
+    def tasks(self, experiment_id: UUID) -> Sequence[TaskRead]:
+        """Tasks in topological order."""
+        with self._database.transaction() as session:
+            return details.tasks_of(session, experiment_id)
+
+    def results(self, experiment_id: UUID) -> Results:
+        """Every measurement so far."""
+        with self._database.transaction() as session:
+            return details.results_of(session, experiment_id)
+
+    def artifacts(self, experiment_id: UUID) -> Sequence[ArtifactRead]:
+        """Every artifact so far."""
+        with self._database.transaction() as session:
+            return details.artifacts_of(session, experiment_id)
+
+    def artifact(self, experiment_id: UUID, task_key: TaskKey, name: str) -> ArtifactRef:
+        """One artifact, or ``ArtifactNotFound``."""
+        with self._database.transaction() as session:
+            return details.artifact_of(session, experiment_id, task_key, name)
+
+    def events(self, experiment_id: UUID, *, after: int, limit: int) -> Sequence[EventRead]:
+        """Events with ids above ``after``, rising."""
+        with self._database.transaction() as session:
+            return details.events_of(session, experiment_id, after=after, limit=limit)
+
+    def _cancel(self, session: Session, experiment_id: UUID, tasks: Sequence[int]) -> None:
+        journal = Journal()
+        session.execute(
+            sa.update(ExperimentRow)
+            .where(ExperimentRow.id == experiment_id)
+            .values(state=ExperimentState.CANCELLED, cancelled_at=NOW, ended_at=NOW)
+        )
+        session.execute(
+            sa.update(TaskRow)
+            .where(TaskRow.id.in_(tasks), TaskRow.state == TaskState.RUNNING)
+            .values(cancel_requested=True)
+        )
+        ended = session.scalars(
+            sa.update(TaskRow)
+            .where(TaskRow.id.in_(tasks), TaskRow.state != TaskState.RUNNING)
+            .values(state=TaskState.CANCELLED, ended_at=NOW)
+            .returning(TaskRow.id)
+        ).all()
+        for task_id in ended:
+            journal.task(task_id, "task-state", state=TaskState.CANCELLED.value)
+        journal.experiment(experiment_id, "experiment-state", state=ExperimentState.CANCELLED.value)
+        journal.write(session)
+
+    def _lock_cancellable(self, session: Session, experiment_id: UUID) -> Sequence[int]:
+        """Unfinished tasks of the experiment that no other living experiment needs."""
+        others = (
+            sa.select(ExperimentTaskRow.task_id)
+            .join(ExperimentRow, ExperimentRow.id == ExperimentTaskRow.experiment_id)
+            .where(
+                ExperimentTaskRow.task_id == TaskRow.id,
+                ExperimentRow.id != experiment_id,
+                ExperimentRow.ended_at.is_(None),
+            )
+            .exists()
+        )
+        return session.scalars(
+            sa.select(TaskRow.id)
+            .join(ExperimentTaskRow, ExperimentTaskRow.task_id == TaskRow.id)
+            .where(
+                ExperimentTaskRow.experiment_id == experiment_id,
+                TaskRow.ended_at.is_(None),
+                ~others,
+            )
+            .order_by(TaskRow.id)
+            .with_for_update(of=TaskRow)
+        ).all()
+
+    def _read(self, session: Session, experiment_id: UUID) -> ExperimentRead:
+        row = session.get(ExperimentRow, experiment_id, populate_existing=True)
+        if row is None:
+            raise _not_found(experiment_id)
+        standings = [
+            TaskStanding(task.kind, task.state, task.work, task.progress or 0.0, task.stage or "")
+            for task in session.execute(
+                sa.select(
+                    TaskRow.kind,
+                    TaskRow.state,
+                    TaskRow.work,
+                    TaskLeaseRow.progress,
+                    TaskLeaseRow.stage,
+                )
+                .join(ExperimentTaskRow, ExperimentTaskRow.task_id == TaskRow.id)
+                .outerjoin(TaskLeaseRow, TaskLeaseRow.task_id == TaskRow.id)
+                .where(ExperimentTaskRow.experiment_id == experiment_id)
+                .order_by(ExperimentTaskRow.position)
+            )
+        ]
+        return ExperimentRead(
+            id=row.id,
+            owner=row.owner,
+            state=row.state,
+            spec=SPEC.validate_json(canonical_json(row.spec)),
+            created_at=row.created_at,
+            ended_at=row.ended_at,
+            progress=progress_of(standings, self._speeds.measured(session)),
+            reused_tasks=row.reused_tasks,
+        )
+
+
+def _not_found(experiment_id: UUID) -> ExperimentNotFound:
+    return ExperimentNotFound(f"No experiment has the id {experiment_id}.")

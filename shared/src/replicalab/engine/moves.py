@@ -1,0 +1,116 @@
+"""Leaving ``running``: the compare-and-set every ending goes through, and what it brings along."""
+
+from typing import Any
+
+import sqlalchemy as sa
+from sqlalchemy.orm import Session
+
+from replicalab.db.models import NOW, AttemptRow, TaskLeaseRow, TaskRow
+from replicalab.domain.states import TaskState
+from replicalab.engine import endings
+from replicalab.engine.failures import FailureClass
+from replicalab.engine.journal import Journal
+
+
+def leave_running(
+    session: Session, task_id: int, epoch: int, target: TaskState, **values: Any
+) -> bool:
+    """Compare-and-set out of ``running``; drops the lease."""
+    moved = session.scalar(
+        sa.update(TaskRow)
+        .where(TaskRow.id == task_id, TaskRow.epoch == epoch, TaskRow.state == TaskState.RUNNING)
+        .values(
+            state=target,
+            worker=None,
+            dispatched_at=None,
+            dispatches=0,
+            queued_at=NOW if target is TaskState.QUEUED else TaskRow.queued_at,
+            ended_at=NOW if target.is_terminal else None,
+            seconds=sa.extract("epoch", NOW - TaskRow.started_at),
+            **values,
+        )
+        .returning(TaskRow.id)
+    )
+    if moved is None:
+        return False
+    session.execute(sa.delete(TaskLeaseRow).where(TaskLeaseRow.task_id == task_id))
+    return True
+
+
+def close_attempt(
+    session: Session,
+    task_id: int,
+    epoch: int,
+    outcome: str,
+    failure: FailureClass | None = None,
+    error: str | None = None,
+) -> None:
+    """Write how the attempt under ``epoch`` ended."""
+    session.execute(
+        sa.update(AttemptRow)
+        .where(AttemptRow.task_id == task_id, AttemptRow.epoch == epoch)
+        .values(ended_at=NOW, outcome=outcome, error_class=failure, error=error)
+    )
+
+
+def evict(session: Session, task_ids: sa.Select[int]) -> None:
+    """Take succeeded tasks out of the cache; their rows stay as history."""
+    session.execute(
+        sa.update(TaskRow)
+        .where(
+            TaskRow.id.in_(task_ids),
+            TaskRow.state == TaskState.SUCCEEDED,
+            TaskRow.evicted_at.is_(None),
+        )
+        .values(evicted_at=NOW)
+    )
+
+
+def end_or_wait(
+    session: Session, task_id: int, state: TaskState, *, error: str | None = None
+) -> None:
+    """Tell children, experiments and listeners that a task has left ``running``."""
+    journal = Journal(wakes_scheduler=state is TaskState.QUEUED)
+    data = {"error": error} if error else {}
+    journal.task(task_id, "task-state", state=state.value, **data)
+    touched = [task_id]
+    if endings.is_doomed(state):
+        touched += endings.fail_descendants(session, journal, task_id)
+    if state.is_terminal or state is TaskState.QUARANTINED:
+        endings.refresh_experiments(session, journal, touched)
+    journal.write(session)
+
+
+def lose(session: Session, task_id: int, epoch: int, reason: str, *, max_lost: int) -> bool:
+    """Take a task from a worker that died or fell silent (T6).
+
+    It is queued again, cancelled if that was asked for, or quarantined once it has been lost
+    ``max_lost`` times: work that kills its workers must not go on doing so.
+    """
+    row = session.execute(
+        sa.select(TaskRow.lost, TaskRow.cancel_requested)
+        .where(TaskRow.id == task_id, TaskRow.epoch == epoch, TaskRow.state == TaskState.RUNNING)
+        .with_for_update()
+    ).one_or_none()
+    if row is None:
+        return False
+    target = TaskState.QUEUED
+    if row.cancel_requested:
+        target = TaskState.CANCELLED
+    elif row.lost + 1 >= max_lost:
+        target = TaskState.QUARANTINED
+    leave_running(
+        session,
+        task_id,
+        epoch,
+        target,
+        lost=row.lost + 1,
+        error_class=FailureClass.LOST.value,
+        error=reason,
+    )
+    session.execute(  # the silent worker's epoch is stale from here on
+        sa.update(TaskRow).where(TaskRow.id == task_id).values(epoch=sa.func.nextval("fence"))
+    )
+    close_attempt(session, task_id, epoch, "lost", FailureClass.LOST, reason)
+    end_or_wait(session, task_id, target, error=reason)
+    return True

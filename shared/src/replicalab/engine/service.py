@@ -1,0 +1,108 @@
+"""What the worker and the metrics service are made of: a Celery consumer around a supervisor."""
+
+import logging
+import os
+import socket
+import threading
+from collections.abc import Callable
+
+from celery.signals import worker_shutting_down
+
+from replicalab.db.database import Database
+from replicalab.domain.tasks import Queue
+from replicalab.engine.doorbells import answer, celery_app
+from replicalab.engine.handlers import Handlers
+from replicalab.engine.supervisor import ChildProcess, Supervisor
+from replicalab.engine.task_store import TaskStore
+from replicalab.errors import DatabaseUnavailable
+from replicalab.settings import ServiceSettings
+from replicalab.telemetry import configure_logging
+
+_log = logging.getLogger(__name__)
+
+
+def run_service(
+    queue: Queue, load_handlers: Callable[[], Handlers], settings: ServiceSettings
+) -> None:
+    """Answer doorbells of ``queue`` until SIGTERM; look for work alone while no doorbell rings.
+
+    Args:
+        queue: The queue this service serves.
+        load_handlers: Module-level function, called in the spawned child, that gives its handlers.
+        settings: Where the database, the broker and the store are.
+    """
+    configure_logging(settings.log_level)
+    database = Database(settings.database.url.get_secret_value(), pool_size=3)
+    store = TaskStore(
+        database,
+        lease_seconds=settings.engine.lease_seconds,
+        max_lost=settings.engine.max_lost,
+    )
+    worker = f"{queue}@{socket.gethostname()}:{os.getpid()}"
+    supervisor = Supervisor(
+        store,
+        lambda: ChildProcess(load_handlers, settings.store, settings.log_level),
+        settings.engine,
+        worker,
+    )
+
+    def drain(**_: object) -> None:
+        supervisor.stop()
+
+    worker_shutting_down.connect(drain, weak=False)
+    app = celery_app(settings.broker.url.get_secret_value())
+    answer(app, supervisor.run)
+    poller = Poller(store, supervisor, queue, poll_seconds=settings.engine.poll_seconds)
+    poller.start()
+    try:
+        app.worker_main(_arguments(queue, worker, settings.log_level))
+    finally:
+        poller.stop()
+        supervisor.close()
+        database.close()
+
+
+class Poller(threading.Thread):
+    """Looks for queued tasks itself when idle: a lost broker costs latency, never work."""
+
+    def __init__(
+        self, store: TaskStore, supervisor: Supervisor, queue: Queue, *, poll_seconds: float
+    ) -> None:
+        super().__init__(name="poller", daemon=True)
+        self._store = store
+        self._supervisor = supervisor
+        self._queue = queue
+        self._poll_seconds = poll_seconds
+        self._stopping = threading.Event()
+
+    def run(self) -> None:
+        while not self._stopping.wait(self._poll_seconds):
+            if not self._supervisor.is_busy:
+                self._look()
+
+    def stop(self) -> None:
+        """Stop looking."""
+        self._stopping.set()
+
+    def _look(self) -> None:
+        try:
+            task_id = self._store.next_queued(self._queue)
+        except DatabaseUnavailable as error:
+            _log.warning("cannot look for work: %s", error.detail)
+            return
+        if task_id is not None:
+            self._supervisor.run(task_id)
+
+
+def _arguments(queue: Queue, worker: str, log_level: str) -> list[str]:
+    return [
+        "worker",
+        "--pool=threads",
+        "--concurrency=1",
+        f"--queues={queue}",
+        f"--hostname={worker}",
+        f"--loglevel={log_level}",
+        "--without-gossip",
+        "--without-mingle",
+        "--without-heartbeat",
+    ]

@@ -1,0 +1,221 @@
+"""Accepting a specification: one transaction writes everything, or nothing is written (T1)."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Literal
+from uuid import UUID
+
+import sqlalchemy as sa
+from sqlalchemy.orm import Session
+from uuid_utils.compat import uuid7
+
+from replicalab.db.models import (
+    NOW,
+    ArtifactRow,
+    ExperimentRow,
+    ExperimentTaskRow,
+    IdempotencyRow,
+    TaskEdgeRow,
+    TaskRow,
+)
+from replicalab.domain.specs import ExperimentSpec, TrainingSpec
+from replicalab.domain.states import ExperimentState, TaskState
+from replicalab.domain.tasks import TaskDefinition, TaskKey
+from replicalab.engine import endings
+from replicalab.engine.details import ref_of_row
+from replicalab.engine.journal import Journal
+from replicalab.engine.moves import evict
+from replicalab.errors import IdempotencyConflict
+from replicalab.planning.builder import Plan
+from replicalab.planning.keys import digest_of
+from replicalab.storage.artifacts import ArtifactStore
+
+_SUBMISSION_LOCK = 7_423_003
+"""Submissions take turns, so that no two insert a living generation of one key."""
+
+_LIVING = (
+    TaskState.BLOCKED,
+    TaskState.QUEUED,
+    TaskState.RUNNING,
+    TaskState.RETRY_WAIT,
+    TaskState.QUARANTINED,
+    TaskState.SUCCEEDED,
+)
+
+Cache = Literal["hit", "shared", "miss"]
+
+
+@dataclass(frozen=True, slots=True)
+class LivingTask:
+    """A task that exists already and can serve another experiment."""
+
+    id: int
+    state: TaskState
+
+    @property
+    def cache(self) -> Cache:
+        return "hit" if self.state is TaskState.SUCCEEDED else "shared"
+
+
+def living_tasks(session: Session, plan: Plan) -> dict[TaskKey, LivingTask]:
+    """The tasks of ``plan`` that exist and have not failed."""
+    rows = session.execute(
+        sa.select(TaskRow.key, TaskRow.id, TaskRow.state).where(
+            TaskRow.key.in_([task.key for task in plan.tasks]),
+            TaskRow.state.in_(_LIVING),
+            TaskRow.evicted_at.is_(None),
+        )
+    ).all()
+    return {row.key: LivingTask(row.id, row.state) for row in rows}
+
+
+def unreadable_tasks(
+    session: Session, artifacts: ArtifactStore, living: Iterable[LivingTask]
+) -> set[int]:
+    """Ids of succeeded tasks that lost an artifact: a hit needs its bytes."""
+    done = [task.id for task in living if task.state is TaskState.SUCCEEDED]
+    rows = session.scalars(sa.select(ArtifactRow).where(ArtifactRow.task_id.in_(done)))
+    return {row.task_id for row in rows if not artifacts.is_present(ref_of_row(row))}
+
+
+class Submission:
+    """Writes one experiment, its missing tasks and their edges."""
+
+    def __init__(self, session: Session, artifacts: ArtifactStore) -> None:
+        self._session = session
+        self._artifacts = artifacts
+        self._journal = Journal()
+
+    def replay(
+        self, spec: ExperimentSpec | TrainingSpec, owner: str, key: str | None
+    ) -> UUID | None:
+        """The experiment that an earlier request with this key made.
+
+        Raises:
+            IdempotencyConflict: That request asked for something else.
+        """
+        self._session.execute(sa.select(sa.func.pg_advisory_xact_lock(_SUBMISSION_LOCK)))
+        if key is None:
+            return None
+        row = self._session.get(IdempotencyRow, (owner, key))
+        if row is None:
+            return None
+        if row.body_sha256 != digest_of(spec):
+            raise IdempotencyConflict(
+                "This Idempotency-Key came with another specification before; use a new key."
+            )
+        return row.experiment_id
+
+    def accept(
+        self, spec: ExperimentSpec | TrainingSpec, plan: Plan, owner: str, key: str | None
+    ) -> UUID:
+        """Write the experiment and return its id."""
+        session = self._session
+        reused = self._reusable(plan)
+        experiment_id = uuid7()
+        session.add(
+            ExperimentRow(
+                id=experiment_id,
+                owner=owner,
+                name=spec.name,
+                kind=spec.kind,
+                spec=spec.model_dump(mode="json"),
+                reused_tasks=len(reused),
+            )
+        )
+        session.flush()
+        ids = self._insert_missing(plan, reused)
+        session.execute(
+            sa.insert(ExperimentTaskRow),
+            [
+                {
+                    "experiment_id": experiment_id,
+                    "task_id": ids[task.key],
+                    "position": position,
+                    "reused": task.key in reused,
+                }
+                for position, task in enumerate(plan.tasks)
+            ],
+        )
+        if key is not None:
+            session.add(
+                IdempotencyRow(
+                    owner=owner, key=key, body_sha256=digest_of(spec), experiment_id=experiment_id
+                )
+            )
+        self._journal.experiment(
+            experiment_id, "experiment-state", state=ExperimentState.QUEUED.value
+        )
+        endings.refresh_experiment(session, self._journal, experiment_id, ExperimentState.QUEUED)
+        self._journal.write(session)
+        return experiment_id
+
+    def _reusable(self, plan: Plan) -> dict[TaskKey, LivingTask]:
+        """Living tasks whose rows are now locked and whose artifacts are there."""
+        session = self._session
+        living = living_tasks(session, plan)
+        lost = unreadable_tasks(session, self._artifacts, living.values())
+        if lost:
+            evict(session, sa.select(TaskRow.id).where(TaskRow.id.in_(lost)))
+        ids = [task.id for task in living.values() if task.id not in lost]
+        rows = session.execute(
+            sa.select(TaskRow.id, TaskRow.key, TaskRow.state)
+            .where(TaskRow.id.in_(ids), TaskRow.state.in_(_LIVING))
+            .order_by(TaskRow.id)
+            .with_for_update()
+        ).all()
+        session.execute(
+            sa.update(TaskRow)
+            .where(TaskRow.id.in_([row.id for row in rows]), TaskRow.cancel_requested.is_(True))
+            .values(cancel_requested=False)
+        )
+        return {row.key: LivingTask(row.id, row.state) for row in rows}
+
+    def _insert_missing(self, plan: Plan, reused: dict[TaskKey, LivingTask]) -> dict[TaskKey, int]:
+        """Insert the tasks that do not live; returns the row id of every task of the plan."""
+        session = self._session
+        ids = {key: task.id for key, task in reused.items()}
+        succeeded = {key for key, task in reused.items() if task.state is TaskState.SUCCEEDED}
+        missing = [task for task in plan.tasks if task.key not in reused]
+        if not missing:
+            return ids
+        generations = dict(
+            session.execute(
+                sa.select(TaskRow.key, sa.func.max(TaskRow.generation))
+                .where(TaskRow.key.in_([task.key for task in missing]))
+                .group_by(TaskRow.key)
+            )
+            .tuples()
+            .all()
+        )
+        rows = [_row_of(task, succeeded, generations.get(task.key, 0) + 1) for task in missing]
+        new = session.execute(
+            sa.insert(TaskRow).returning(TaskRow.id, TaskRow.key, sort_by_parameter_order=True),
+            rows,
+        ).all()
+        ids.update({row.key: row.id for row in new})
+        edges = [
+            {"parent_id": ids[parent], "child_id": ids[task.key]}
+            for task in missing
+            for parent in task.parents
+        ]
+        if edges:
+            session.execute(sa.insert(TaskEdgeRow), edges)
+        self._journal.wakes_scheduler = True
+        return ids
+
+
+def _row_of(task: TaskDefinition, succeeded: set[TaskKey], generation: int) -> dict[str, object]:
+    unmet = sum(parent not in succeeded for parent in task.parents)
+    return {
+        "key": task.key,
+        "generation": generation,
+        "kind": task.kind,
+        "queue": task.queue,
+        "params": task.params.model_dump(mode="json"),
+        "inputs": [task_input.model_dump(mode="json") for task_input in task.inputs],
+        "work": task.work,
+        "state": TaskState.BLOCKED if unmet else TaskState.QUEUED,
+        "unmet": unmet,
+        "queued_at": None if unmet else NOW,
+    }

@@ -1,0 +1,267 @@
+"""Running tasks safely: claim, hand to the child, renew the lease, commit the outcome.
+
+The supervisor proves ownership; the child does the work. A child that dies, hangs past a
+cancellation or outlives its lease is killed and replaced, and nothing of its run becomes visible.
+"""
+
+import logging
+import multiprocessing
+import os
+import threading
+import time
+from collections.abc import Callable
+from enum import Enum, auto
+
+from replicalab.engine.child import (
+    Failure,
+    Job,
+    Message,
+    ProgressReport,
+    Stop,
+    Stopped,
+    Success,
+    run_child,
+)
+from replicalab.engine.failures import FailureClass
+from replicalab.engine.handlers import Handlers
+from replicalab.engine.task_store import BeatAnswer, ClaimedTask, TaskStore
+from replicalab.errors import DatabaseUnavailable
+from replicalab.settings import EngineSettings, LocalStoreSettings, S3StoreSettings
+
+_log = logging.getLogger(__name__)
+_POLL_SECONDS = 0.5
+_COMMIT_RETRY_SECONDS = 1.0
+
+
+class _Ending(Enum):
+    """Why watching a child stopped without a message from it."""
+
+    DIED = auto()
+    FENCED = auto()
+    OVERDUE = auto()
+
+
+class ChildProcess:
+    """A spawned process that runs handlers, and the pipe to it."""
+
+    def __init__(
+        self,
+        load_handlers: Callable[[], Handlers],
+        store: LocalStoreSettings | S3StoreSettings,
+        log_level: str,
+    ) -> None:
+        context = multiprocessing.get_context("spawn")
+        self.pipe, child_end = context.Pipe()
+        self.process = context.Process(
+            target=run_child,
+            args=(child_end, load_handlers, store, log_level, os.getpid()),
+            name="task-runner",
+            daemon=True,
+        )
+        self.process.start()
+        child_end.close()
+
+    def receive(self, timeout_seconds: float) -> Message | None:
+        """The next message, or None after ``timeout_seconds``; EOFError when the child died."""
+        if not self.pipe.poll(timeout_seconds):
+            return None
+        message: Message = self.pipe.recv()
+        return message
+
+    def kill(self) -> int | None:
+        """End the process at once; returns its exit code (negative: the signal)."""
+        self.process.kill()
+        self.process.join()
+        self.pipe.close()
+        return self.process.exitcode
+
+
+class Supervisor:
+    """Runs one task at a time for one worker."""
+
+    def __init__(
+        self,
+        store: TaskStore,
+        spawn: Callable[[], ChildProcess],
+        settings: EngineSettings,
+        worker: str,
+    ) -> None:
+        self._store = store
+        self._spawn = spawn
+        self._settings = settings
+        self._worker = worker
+        self._busy = threading.Lock()
+        self._stopping = threading.Event()
+        self._child = spawn()
+
+    def run(self, task_id: int) -> bool:
+        """Run the task if it can be claimed; waits while another one runs.
+
+        Returns:
+            Whether the task was claimed.
+        """
+        with self._busy:
+            if self._stopping.is_set():
+                return False
+            try:
+                task = self._store.claim(task_id, self._worker)
+            except DatabaseUnavailable as error:
+                _log.warning("cannot claim task %d: %s", task_id, error.detail)
+                return False
+            if task is None:
+                return False
+            self._supervise(task)
+            return True
+
+    @property
+    def is_busy(self) -> bool:
+        """Whether a task runs now."""
+        return self._busy.locked()
+
+    def stop(self) -> None:
+        """Stop: the running task goes back to the queue; new ones are not taken."""
+        self._stopping.set()
+
+    def close(self) -> None:
+        """End the child once nothing runs."""
+        self.stop()
+        with self._busy:
+            self._child.kill()
+
+    def _supervise(self, task: ClaimedTask) -> None:
+        missing = [task_input for task_input, ref in task.inputs if ref is None]
+        if missing:
+            names = ", ".join(f"{i.artifact} of {i.key[:12]}" for i in missing)
+            outcome: Message | _Ending = Failure(
+                FailureClass.INPUT, f"Inputs are not stored: {names}."
+            )
+        else:
+            outcome = self._watch(task)
+        self._commit(task, outcome)
+
+    def _watch(self, task: ClaimedTask) -> "Message | _Ending":
+        """Hand the task to the child and renew the lease until it ends one way or another."""
+        if not self._child.process.is_alive():
+            self._replace_child()
+        child = self._child
+        inputs = tuple((task_input.role, ref) for task_input, ref in task.inputs if ref is not None)
+        lease = _Lease(self._settings)
+        try:
+            child.pipe.send(Job(task.epoch, task.params.model_dump_json(), inputs))
+            while True:
+                message = child.receive(min(_POLL_SECONDS, self._settings.beat_seconds))
+                if isinstance(message, ProgressReport):
+                    lease.progress = message
+                elif message is not None:
+                    return message
+                ending = self._keep(lease, child, task)
+                if ending is not None:
+                    return ending
+        except (EOFError, OSError):
+            return _Ending.DIED
+
+    def _keep(self, lease: "_Lease", child: ChildProcess, task: ClaimedTask) -> _Ending | None:
+        """Renew the lease when due, pass a stop on, and notice when patience is over."""
+        if lease.is_due():
+            try:
+                answer = self._store.beat(
+                    task.id, task.epoch, lease.progress.fraction, lease.progress.stage
+                )
+            except DatabaseUnavailable as error:
+                _log.warning("beat of task %d failed: %s", task.id, error.detail)
+                return _Ending.FENCED if lease.has_run_out() else None
+            lease.renew()
+            if answer is BeatAnswer.FENCED:
+                return _Ending.FENCED
+            if answer is BeatAnswer.CANCEL:
+                lease.stop(child, task.epoch)
+        if self._stopping.is_set():
+            lease.stop(child, task.epoch)
+        return _Ending.OVERDUE if lease.patience_is_over() else None
+
+    def _commit(self, task: ClaimedTask, outcome: "Message | _Ending") -> None:
+        """Record the outcome, as often as it takes while the lease may still be ours."""
+        exit_code = None
+        if isinstance(outcome, _Ending):
+            exit_code = self._replace_child()
+        deadline = _boottime() + self._settings.lease_seconds
+        while True:
+            try:
+                accepted = self._record(task, outcome, exit_code)
+            except DatabaseUnavailable as error:
+                if _boottime() > deadline:
+                    _log.warning("outcome of task %d is lost: %s", task.id, error.detail)
+                    return
+                time.sleep(_COMMIT_RETRY_SECONDS)
+            else:
+                if not accepted:
+                    _log.warning("task %d: epoch %d is stale, dropped", task.id, task.epoch)
+                return
+
+    def _record(
+        self, task: ClaimedTask, outcome: "Message | _Ending", exit_code: int | None
+    ) -> bool:
+        store = self._store
+        match outcome:
+            case Success(outputs, measurements):
+                return store.complete(task.id, task.epoch, outputs, measurements)
+            case Failure(failure, error, lost_sha256):
+                if lost_sha256 is not None:
+                    store.evict_producers(lost_sha256)
+                return store.fail(task.id, task.epoch, failure, error)
+            case Stopped() | _Ending.OVERDUE:
+                return store.stop(task.id, task.epoch)
+            case _Ending.DIED:
+                reason = f"The process running the task died (exit code {exit_code})."
+                return store.lose(task.id, task.epoch, reason)
+            case _:
+                return False
+
+    def _replace_child(self) -> int | None:
+        exit_code = self._child.kill()
+        self._child = self._spawn()
+        return exit_code
+
+
+class _Lease:
+    """The supervisor's own view of its lease and of a stop it has passed on."""
+
+    def __init__(self, settings: EngineSettings) -> None:
+        self._settings = settings
+        self._renewed_at = _boottime()
+        self._tried_at = self._renewed_at
+        self._stop_sent_at: float | None = None
+        self.progress = ProgressReport(0.0, "")
+
+    def is_due(self) -> bool:
+        now = _boottime()
+        if now - self._tried_at < self._settings.beat_seconds:
+            return False
+        self._tried_at = now
+        return True
+
+    def renew(self) -> None:
+        self._renewed_at = _boottime()
+
+    def has_run_out(self) -> bool:
+        """Whether the lease may be over by now: time to stop before anyone is fenced."""
+        margin = self._settings.beat_seconds / 2
+        return _boottime() - self._renewed_at > self._settings.lease_seconds - margin
+
+    def stop(self, child: ChildProcess, epoch: int) -> None:
+        if self._stop_sent_at is None:
+            self._stop_sent_at = _boottime()
+            child.pipe.send(Stop(epoch))
+
+    def patience_is_over(self) -> bool:
+        grace = self._settings.cancel_grace_seconds
+        return self._stop_sent_at is not None and _boottime() - self._stop_sent_at > grace
+
+
+def _boottime() -> float:
+    """Seconds that also pass while this process or the whole machine is suspended."""
+    return (
+        time.clock_gettime(time.CLOCK_BOOTTIME)
+        if hasattr(time, "CLOCK_BOOTTIME")
+        else time.monotonic()
+    )
