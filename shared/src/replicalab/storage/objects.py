@@ -1,8 +1,16 @@
 """The object store port: bytes under keys, nothing cleverer than every S3 server offers."""
 
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Protocol
+
+from replicalab.errors import Defect
+
+CHUNK_BYTES = 1 << 20
+"""Size of the pieces in which adapters stream."""
+
+_KEY = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,127}(/[A-Za-z0-9][A-Za-z0-9._-]{0,127}){0,15}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -16,7 +24,8 @@ class ObjectStore(Protocol):
     """Raises ``ArtifactNotFound`` for absent keys and ``StoreUnavailable`` when down.
 
     A key becomes visible only when its object is complete. Keys are relative POSIX paths of
-    ``[A-Za-z0-9._/-]``; no key is a prefix folder of another.
+    ``[A-Za-z0-9._/-]``, every part beginning with a letter or digit; other keys raise ``Defect``.
+    No key is a prefix folder of another.
     """
 
     def put(self, key: str, body: bytes, media_type: str) -> None:
@@ -26,7 +35,11 @@ class ObjectStore(Protocol):
         """The whole object."""
 
     def stream(self, key: str, *, start: int = 0, end: int | None = None) -> Iterator[bytes]:
-        """Chunks of bytes ``start`` (inclusive) to ``end`` (exclusive)."""
+        """Chunks of bytes ``start`` (inclusive) to ``end`` (exclusive).
+
+        Errors of opening are raised by the call, errors of reading by the iterator. Bytes past
+        the end of the object are left out; a range that lies wholly there is empty.
+        """
 
     def stat(self, key: str) -> ObjectStat | None:
         """Size of the object, or None when it does not exist."""
@@ -38,3 +51,13 @@ class ObjectStore(Protocol):
         self, key: str, *, file_name: str, media_type: str, expires_seconds: int
     ) -> str | None:
         """A URL a client may read for a while, or None where the store has no public side."""
+
+    def check(self) -> None:
+        """Raise ``StoreUnavailable`` unless the store answers."""
+
+
+def checked_key(key: str) -> str:
+    """``key`` itself; raises ``Defect`` when it is none, so that no key leaves its store."""
+    if not _KEY.fullmatch(key):
+        raise Defect(f"{key[:80]!r} is not the key of an object.")
+    return key

@@ -1,0 +1,176 @@
+"""Objects in a bucket of any S3 server: the common subset, nothing one server alone has."""
+
+import base64
+import hashlib
+import io
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import timedelta
+from typing import Any
+from urllib.parse import quote, urlsplit
+
+from minio import Minio
+from minio.error import MinioException, S3Error
+from urllib3 import BaseHTTPResponse, HTTPHeaderDict, PoolManager, Retry, Timeout
+from urllib3.exceptions import HTTPError
+
+from replicalab.errors import ArtifactNotFound, InvalidRequest, StoreUnavailable
+from replicalab.settings import S3StoreSettings
+from replicalab.storage.objects import CHUNK_BYTES, ObjectStat, checked_key
+
+CONNECT_TIMEOUT_SECONDS = 5
+RETRIES = 2
+LARGEST_OBJECT_BYTES = 5 * 1024**3
+"""What S3 takes in one request; beyond it an upload would be neither atomic nor checked whole."""
+
+_OWNED = ("BucketAlreadyOwnedByYou", "BucketAlreadyExists")
+_ABSENT = ("NoSuchKey", "NoSuchObject", "ResourceNotFound")
+
+
+class S3ObjectStore:
+    """An object store in one bucket; one instance a process, shared by its threads."""
+
+    def __init__(self, settings: S3StoreSettings) -> None:
+        self._bucket = settings.bucket
+        self._client = _client(settings, settings.endpoint)
+        # The host is part of a signature, so URLs for clients need a client of their own; with
+        # the region given it signs without asking anyone.
+        self._public = (
+            _client(settings, settings.public_endpoint) if settings.public_endpoint else None
+        )
+
+    def create_bucket(self) -> None:
+        """Make the bucket unless it is there."""
+        with _translated_errors(self._bucket):
+            if self._client.bucket_exists(self._bucket):
+                return
+            try:
+                self._client.make_bucket(self._bucket)
+            except S3Error as error:
+                if error.code not in _OWNED:
+                    raise
+
+    def put(self, key: str, body: bytes, media_type: str) -> None:
+        """Upload in one request; the server refuses bytes that changed on the way (MD5)."""
+        if len(body) > LARGEST_OBJECT_BYTES:
+            raise InvalidRequest(f"An object holds at most 5 GiB, not {len(body)} bytes.")
+        with _translated_errors(checked_key(key)):
+            self._client.put_object(
+                self._bucket,
+                key,
+                io.BytesIO(body),
+                len(body),
+                content_type=media_type,
+                part_size=LARGEST_OBJECT_BYTES,
+            )
+
+    def get(self, key: str) -> bytes:
+        """The whole object."""
+        return b"".join(self.stream(key))
+
+    def stream(self, key: str, *, start: int = 0, end: int | None = None) -> Iterator[bytes]:
+        """Chunks of the object over one connection, given back at the end of the range."""
+        stat = self.stat(key)
+        if stat is None:
+            raise ArtifactNotFound(f"The store holds no object {key}.")
+        stop = stat.size_bytes if end is None else min(end, stat.size_bytes)
+        if start >= stop:
+            return iter(())
+        with _translated_errors(key):
+            response = self._client.get_object(self._bucket, key, offset=start, length=stop - start)
+        return _chunks(response, key)
+
+    def stat(self, key: str) -> ObjectStat | None:
+        """Size of the object, or None when it does not exist."""
+        try:
+            with _translated_errors(checked_key(key)):
+                size_bytes = self._client.stat_object(self._bucket, key).size
+        except ArtifactNotFound:
+            return None
+        return ObjectStat(size_bytes or 0)
+
+    def delete(self, key: str) -> None:
+        """Remove the object; absent keys are no error."""
+        try:
+            with _translated_errors(checked_key(key)):
+                self._client.remove_object(self._bucket, key)
+        except ArtifactNotFound:
+            return
+
+    def presigned_get_url(
+        self, key: str, *, file_name: str, media_type: str, expires_seconds: int
+    ) -> str | None:
+        """A URL on the public endpoint, saved by browsers as ``file_name``."""
+        if self._public is None:
+            return None
+        return self._public.presigned_get_object(
+            self._bucket,
+            checked_key(key),
+            expires=timedelta(seconds=expires_seconds),
+            response_headers={
+                "response-content-type": media_type,
+                "response-content-disposition": (
+                    f"attachment; filename*=UTF-8''{quote(file_name, safe='')}"
+                ),
+            },
+        )
+
+    def check(self) -> None:
+        """Raise ``StoreUnavailable`` unless the server answers and the bucket exists."""
+        with _translated_errors(self._bucket):
+            if not self._client.bucket_exists(self._bucket):
+                raise StoreUnavailable(f"The S3 server has no bucket {self._bucket}.")
+
+
+class _DigestingPool(PoolManager):
+    """Sends Content-MD5 with every body, which minio-py leaves out over plain HTTP."""
+
+    def urlopen(  # type: ignore[override]
+        self, method: str, url: str, redirect: bool = True, **request: Any
+    ) -> BaseHTTPResponse:
+        body = request.get("body")
+        if body is not None:
+            digest = hashlib.md5(body, usedforsecurity=False).digest()
+            headers = HTTPHeaderDict(request.get("headers"))
+            headers.setdefault("Content-MD5", base64.b64encode(digest).decode())
+            request["headers"] = headers
+        return super().urlopen(method, url, redirect, **request)
+
+
+def _client(settings: S3StoreSettings, endpoint: str) -> Minio:
+    url = urlsplit(endpoint)
+    return Minio(
+        url.netloc,
+        access_key=settings.access_key,
+        secret_key=settings.secret_key.get_secret_value(),
+        secure=url.scheme == "https",
+        region=settings.region,
+        http_client=_DigestingPool(
+            timeout=Timeout(connect=CONNECT_TIMEOUT_SECONDS, read=settings.timeout_seconds),
+            maxsize=16,
+            retries=Retry(
+                total=RETRIES, backoff_factor=0.2, status_forcelist=[429, 500, 502, 503, 504]
+            ),
+        ),
+    )
+
+
+def _chunks(response: BaseHTTPResponse, key: str) -> Iterator[bytes]:
+    try:
+        with _translated_errors(key):
+            yield from response.stream(CHUNK_BYTES)
+    finally:
+        response.close()
+        response.release_conn()
+
+
+@contextmanager
+def _translated_errors(subject: str) -> Iterator[None]:
+    try:
+        yield
+    except S3Error as error:
+        if error.code in _ABSENT:
+            raise ArtifactNotFound(f"The store holds no object {subject}.") from error
+        raise StoreUnavailable(f"S3 refused {subject}: {error.code} {error.message}") from error
+    except (MinioException, HTTPError, OSError) as error:
+        raise StoreUnavailable(f"S3 does not answer for {subject}: {error}") from error
