@@ -1,0 +1,96 @@
+"""What a specification refuses, and what survives a round trip."""
+
+import itertools
+import json
+import math
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from pydantic import ValidationError
+
+from replicalab.domain.samplers import HeunSampler
+from replicalab.domain.specs import SPEC, ExperimentSpec
+
+SMALLEST: dict[str, Any] = {"kind": "replication", "name": "x", "t_re": [0]}
+
+
+@given(
+    steps=st.integers(2, 1000),
+    data=st.data(),
+    seeds=st.lists(st.integers(0, 2**31 - 1), min_size=1, max_size=32, unique=True),
+)
+def test_a_specification_survives_json(steps: int, data: st.DataObject, seeds: list[int]) -> None:
+    t_re = data.draw(st.lists(st.integers(0, steps), min_size=1, max_size=64, unique=True))
+    spec = ExperimentSpec(
+        name="round trip",
+        sampler=HeunSampler(steps=steps),
+        t_re=tuple(sorted(t_re)),
+        classifier_seeds=tuple(seeds),
+    )
+    assert SPEC.validate_json(spec.model_dump_json()) == spec
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"t_re": []},
+        {"t_re": [3, 0]},
+        {"t_re": [3, 3]},
+        {"t_re": [-1]},
+        {"t_re": [19]},
+        {"t_re": [0.5]},
+        {"t_re": ["3"]},
+        {"t_re": list(range(65)), "sampler": {"kind": "heun", "steps": 100}},
+        {"name": ""},
+        {"name": "   "},
+        {"name": "x" * 121},
+        {"name": "tab\there"},
+        {"name": "nul\x00"},
+        {"name": "rtl\u202eoverride"},
+        {"unknown": 1},
+        {"noise_seed": 2**31},
+        {"noise_seed": True},
+        {"noise_seed": "0"},
+        {"classifier_seeds": []},
+        {"classifier_seeds": [1, 1]},
+        {"classifier_seeds": list(range(33))},
+        {"measures": []},
+        {"measures": [{"kind": "accuracy"}, {"kind": "accuracy"}]},
+        {"measures": [{"kind": "beauty"}]},
+        {"sampler": {"kind": "heun", "sigma_min": 1.0, "sigma_max": 0.5}},
+        {"sampler": {"kind": "magic"}},
+        {"generator": {"kind": "bundled", "name": "edm-imagenet"}},
+        {"start": "somewhere"},
+        {"kind": "something"},
+    ],
+    ids=lambda change: json.dumps(change)[:40],
+)
+def test_a_specification_that_makes_no_sense_is_refused(change: dict[str, Any]) -> None:
+    assert SPEC.validate_json(json.dumps(SMALLEST))
+    with pytest.raises(ValidationError):
+        SPEC.validate_json(json.dumps(SMALLEST | change))
+
+
+def test_names_are_normalised() -> None:
+    spec = ExperimentSpec(name="  e\u0301tude ", t_re=(0,))
+    assert spec.name == "\u00e9tude"
+
+
+def test_noise_levels_are_those_of_the_paper() -> None:
+    """science.md: N = 100, t_re 10, 20, ... start at these levels."""
+    sampler = HeunSampler(steps=100)
+    expected = [0.0141, 0.0756, 0.2922, 0.907, 2.404, 5.654, 12.12, 24.09, 45.04, 80]
+    started = [sampler.start_sigma(t_re) for t_re in range(10, 101, 10)]
+    assert started == pytest.approx(expected, rel=2e-3)
+    assert sampler.start_sigma(0) == 0.0
+
+
+@given(steps=st.integers(2, 1000), rho=st.floats(1, 100))
+def test_noise_levels_fall_strictly_from_sigma_max_to_sigma_min(steps: int, rho: float) -> None:
+    levels = HeunSampler(steps=steps, rho=rho).levels()
+    assert len(levels) == steps + 1
+    assert all(a > b for a, b in itertools.pairwise(levels))
+    assert math.isclose(levels[0], 80, rel_tol=1e-9)
+    assert math.isclose(levels[-2], 0.002, rel_tol=1e-9)

@@ -1,0 +1,78 @@
+"""Progress and ETAs come from measured speeds."""
+
+import pytest
+
+from replicalab.domain.states import TaskState
+from replicalab.domain.tasks import TaskKind
+from replicalab.engine.failures import POLICIES, FailureClass, classify
+from replicalab.engine.progress import TaskStanding, eta_seconds, progress_of
+from replicalab.errors import ArtifactCorrupt, InvalidImageSet, StoreUnavailable
+
+
+def standing(kind: TaskKind, state: TaskState, work: float, progress: float = 0) -> TaskStanding:
+    return TaskStanding(kind, state, work, progress, "")
+
+
+RECONSTRUCTIONS = [
+    standing(TaskKind.RECONSTRUCT, TaskState.SUCCEEDED, 100),
+    standing(TaskKind.RECONSTRUCT, TaskState.RUNNING, 100, progress=0.5),
+    standing(TaskKind.RECONSTRUCT, TaskState.QUEUED, 100),
+]
+
+
+def test_the_eta_is_the_remaining_work_at_the_measured_speed() -> None:
+    assert eta_seconds(RECONSTRUCTIONS, {TaskKind.RECONSTRUCT: 0.1}) == pytest.approx(15.0)
+
+
+def test_the_eta_is_unknown_until_most_of_what_is_left_was_measured() -> None:
+    assert eta_seconds(RECONSTRUCTIONS, {TaskKind.EVALUATE: 1.0}) is None
+
+
+def test_queues_work_side_by_side() -> None:
+    tasks = [*RECONSTRUCTIONS, standing(TaskKind.EVALUATE, TaskState.QUEUED, 1)]
+    speeds = {TaskKind.RECONSTRUCT: 0.1, TaskKind.EVALUATE: 4.0}
+    assert eta_seconds(tasks, speeds) == pytest.approx(15.0)
+
+
+def test_two_running_tasks_halve_the_eta() -> None:
+    tasks = [standing(TaskKind.RECONSTRUCT, TaskState.RUNNING, 100) for _ in range(2)]
+    assert eta_seconds(tasks, {TaskKind.RECONSTRUCT: 0.1}) == pytest.approx(10.0)
+
+
+def test_progress_weighs_tasks_by_time_not_by_number() -> None:
+    tasks = [
+        standing(TaskKind.RECONSTRUCT, TaskState.SUCCEEDED, 300),
+        standing(TaskKind.RECONSTRUCT, TaskState.QUEUED, 100),
+    ]
+    progress = progress_of(tasks, {TaskKind.RECONSTRUCT: 0.1})
+    assert progress.fraction == pytest.approx(0.75)
+    assert (progress.tasks_done, progress.tasks_total) == (1, 2)
+
+
+def test_the_stage_names_what_runs() -> None:
+    assert progress_of(RECONSTRUCTIONS, {}).stage == "reconstruct 2/3"
+
+
+@pytest.mark.parametrize(
+    ("error", "failure"),
+    [
+        (InvalidImageSet("x"), FailureClass.INPUT),
+        (ArtifactCorrupt("x"), FailureClass.INPUT),
+        (StoreUnavailable("x"), FailureClass.DEPENDENCY),
+        (ConnectionRefusedError(), FailureClass.DEPENDENCY),
+        (FloatingPointError("loss is NaN"), FailureClass.NUMERIC),
+        (MemoryError(), FailureClass.RESOURCE),
+        (OSError(28, "No space left on device"), FailureClass.RESOURCE),
+        (ZeroDivisionError(), FailureClass.BUG),
+    ],
+)
+def test_every_error_has_a_class(error: Exception, failure: FailureClass) -> None:
+    assert classify(error) is failure
+
+
+def test_retries_wait_longer_each_time_up_to_a_bound() -> None:
+    policy = POLICIES[FailureClass.DEPENDENCY]
+    delays = [policy.delay_before(n) for n in range(1, 20)]
+    assert delays[:3] == [2.0, 4.0, 8.0]
+    assert delays == sorted(delays)
+    assert delays[-1] == policy.longest_delay_seconds
