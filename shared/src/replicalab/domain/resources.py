@@ -141,14 +141,25 @@ class EventRead(Resource):
     data: dict[str, object]
 
 
+class ProblemItem(Resource):
+    """One thing that is wrong with a request."""
+
+    in_: Literal["body", "query", "path", "header"] = Field(alias="in")
+    pointer: str = Field(description="RFC 6901 pointer into the body, or /<parameter>.")
+    code: str = Field(examples=["out-of-range"])
+    detail: str
+
+
 class ProblemRead(BaseModel):
     """RFC 9457 problem details."""
 
     model_config = ConfigDict(extra="allow")
 
-    type: str
+    type: str = Field(description="Address of a page that says what to do.")
     title: str
     status: int
     detail: str | None = None
     instance: str | None = None
-    request_id: str | None = None
+    code: str | None = Field(default=None, description="The last part of ``type``.")
+    request_id: str | None = Field(default=None, description="Under which the log knows it.")
+    errors: list[ProblemItem] | None = Field(default=None, description="Of an invalid request.")

@@ -1,0 +1,56 @@
+"""What query strings may say; unknown parameters are refused, not ignored."""
+
+from typing import Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from replicalab.domain.states import ExperimentState
+from replicalab.domain.text import Name
+
+MAX_PAGE = 200
+MAX_WAIT_SECONDS = 30
+MAX_EVENT_ID = 2**63 - 1
+
+
+class Query(BaseModel):
+    """A query string."""
+
+    model_config = ConfigDict(extra="forbid")
+
+
+class ListQuery(Query):
+    """Which experiments to list."""
+
+    limit: int = Field(default=50, ge=1, le=MAX_PAGE, description="Items of a page.")
+    cursor: str | None = Field(
+        default=None, max_length=64, description="``next_cursor`` of the page before."
+    )
+    state: ExperimentState | None = Field(default=None, description="Only in this state.")
+    name: Name | None = Field(
+        default=None, description="Only with this text in the name, ignoring case."
+    )
+
+
+class WaitQuery(Query):
+    """How long to hold the answer back."""
+
+    wait: int = Field(
+        default=0,
+        ge=0,
+        le=MAX_WAIT_SECONDS,
+        description="Seconds to wait for the experiment's end or, with If-None-Match, for news.",
+    )
+
+
+class ResultsQuery(Query):
+    """In which form to answer."""
+
+    format: Literal["json", "csv"] | None = Field(
+        default=None, description="Wins over the Accept header."
+    )
+
+
+class EventsQuery(Query):
+    """Where to begin."""
+
+    after: int = Field(default=0, ge=0, le=MAX_EVENT_ID, description="Only events with higher ids.")

@@ -1,0 +1,260 @@
+"""Routes under /v1/experiments."""
+
+from collections.abc import AsyncIterable, Sequence
+from http import HTTPStatus
+from typing import Annotated, Any
+from uuid import UUID
+
+from fastapi import APIRouter, Depends, Header, Query, Request, Response
+from fastapi import Path as PathParameter
+from fastapi.sse import EventSourceResponse, ServerSentEvent
+
+from replicalab import errors
+from replicalab.domain.resources import (
+    ArtifactRead,
+    ExperimentPage,
+    ExperimentRead,
+    PlanRead,
+    Results,
+    TaskRead,
+)
+from replicalab.domain.specs import SPEC, ExperimentSpec, TrainingSpec
+from replicalab.domain.tables import results_csv
+from replicalab.storage.objects import ObjectStore
+from replicalab_api.experiments import streams
+from replicalab_api.experiments.examples import BODIES
+from replicalab_api.experiments.queries import (
+    MAX_EVENT_ID,
+    EventsQuery,
+    ListQuery,
+    ResultsQuery,
+    WaitQuery,
+)
+from replicalab_api.experiments.service import ExperimentStore, list_page
+from replicalab_api.http.authentication import Principal, principal_of
+from replicalab_api.http.conditional import is_fresh
+from replicalab_api.http.cursors import CursorCodec
+from replicalab_api.http.downloads import artifact_response
+from replicalab_api.http.idempotency import idempotency_key
+from replicalab_api.http.json_bodies import JsonBody
+from replicalab_api.http.openapi import json_body
+from replicalab_api.http.problems import responses
+from replicalab_api.http.wakeups import Wakeups
+
+router = APIRouter(
+    prefix="/v1/experiments",
+    tags=["experiments"],
+    responses=responses(errors.DatabaseUnavailable, errors.InvalidRequest),
+)
+
+
+def _experiments(request: Request) -> ExperimentStore:
+    experiments: ExperimentStore = request.app.state.experiments
+    return experiments
+
+
+def _objects(request: Request) -> ObjectStore:
+    objects: ObjectStore = request.app.state.objects
+    return objects
+
+
+def _cursors(request: Request) -> CursorCodec:
+    cursors: CursorCodec = request.app.state.cursors
+    return cursors
+
+
+def _wakeups(request: Request) -> Wakeups:
+    wakeups: Wakeups = request.app.state.wakeups
+    return wakeups
+
+
+Experiments = Annotated[ExperimentStore, Depends(_experiments)]
+WakeupsOfApp = Annotated[Wakeups, Depends(_wakeups)]
+ExperimentId = Annotated[UUID, PathParameter(description="``id`` of the experiment.")]
+SpecBody = Annotated[ExperimentSpec | TrainingSpec, Depends(JsonBody(SPEC))]
+IfNoneMatch = Annotated[str | None, Header(description="ETags of copies that you have.")]
+
+BODY_ERRORS = (
+    errors.InvalidJson,
+    errors.BodyTooLarge,
+    errors.UnsupportedMediaType,
+    errors.InvalidRequest,
+    errors.NonFiniteNumber,
+    errors.IncompatibleParts,
+)
+NOT_FOUND = responses(errors.ExperimentNotFound)
+CSV_TYPE = "text/csv; charset=utf-8"
+
+
+@router.post(
+    "",
+    status_code=HTTPStatus.ACCEPTED,
+    responses=responses(*BODY_ERRORS, errors.InvalidIdempotencyKey, errors.IdempotencyConflict),
+    openapi_extra=json_body(SPEC, BODIES),
+)
+def submit_experiment(
+    spec: SpecBody,
+    key: Annotated[str | None, Depends(idempotency_key)],
+    caller: Annotated[Principal, Depends(principal_of)],
+    experiments: Experiments,
+    response: Response,
+) -> ExperimentRead:
+    """Accept a specification; its tasks run as workers become free.
+
+    With an Idempotency-Key the same request may be sent any number of times: it is accepted once,
+    and ``Idempotency-Replayed: true`` marks the repeated answers.
+    """
+    experiment, is_replayed = experiments.submit(spec, owner=caller.name, idempotency_key=key)
+    response.headers["Location"] = f"/v1/experiments/{experiment.id}"
+    if is_replayed:
+        response.headers["Idempotency-Replayed"] = "true"
+    return experiment
+
+
+# A colon keeps actions apart from ids, which hold none.
+@router.post(":validate", responses=responses(*BODY_ERRORS), openapi_extra=json_body(SPEC, BODIES))
+def validate_experiment(spec: SpecBody, experiments: Experiments) -> PlanRead:
+    """Say what submitting would do, without doing it: tasks, reuse, network evaluations, time."""
+    return experiments.validate(spec)
+
+
+@router.get("")
+def list_experiments(
+    query: Annotated[ListQuery, Query()],
+    experiments: Experiments,
+    cursors: Annotated[CursorCodec, Depends(_cursors)],
+) -> ExperimentPage:
+    """Experiments, newest first."""
+    return list_page(
+        experiments,
+        cursors,
+        limit=query.limit,
+        cursor=query.cursor,
+        state=query.state,
+        name=query.name,
+    )
+
+
+@router.get(
+    "/{experiment_id}",
+    response_model=ExperimentRead,
+    responses=NOT_FOUND | {304: {"description": "Your copy is the present one."}},
+)
+async def get_experiment(
+    experiment_id: ExperimentId,
+    query: Annotated[WaitQuery, Query()],
+    experiments: Experiments,
+    wakeups: WakeupsOfApp,
+    if_none_match: IfNoneMatch = None,
+) -> Response:
+    """The experiment: state, progress, expected time, specification."""
+    body, etag = await streams.read_when_settled(
+        experiments, wakeups, experiment_id, wait_seconds=query.wait, known=if_none_match
+    )
+    headers = {"ETag": etag, "Cache-Control": "private, no-cache"}
+    if is_fresh(if_none_match, etag):
+        return Response(status_code=HTTPStatus.NOT_MODIFIED, headers=headers)
+    return Response(body, media_type="application/json", headers=headers)
+
+
+@router.post("/{experiment_id}:cancel", responses=NOT_FOUND | responses(errors.IllegalTransition))
+def cancel_experiment(experiment_id: ExperimentId, experiments: Experiments) -> ExperimentRead:
+    """Cancel: what is committed stays, what only this experiment needs stops.
+
+    Cancelling again is no error; cancelling what has ended otherwise is.
+    """
+    return experiments.cancel(experiment_id)
+
+
+@router.get("/{experiment_id}/tasks", responses=NOT_FOUND)
+def list_tasks(experiment_id: ExperimentId, experiments: Experiments) -> Sequence[TaskRead]:
+    """Its tasks, every one after those it reads from."""
+    return experiments.tasks(experiment_id)
+
+
+@router.get(
+    "/{experiment_id}/results",
+    response_model=Results,
+    responses=NOT_FOUND | {200: {"content": {"text/csv": {"schema": {"type": "string"}}}}},
+)
+def get_results(
+    experiment_id: ExperimentId,
+    query: Annotated[ResultsQuery, Query()],
+    experiments: Experiments,
+    accept: Annotated[str, Header(description="``text/csv`` for a table.")] = "*/*",
+) -> Response:
+    """Every measurement so far, with n, unit, interval and recipe; JSON, or CSV if asked for."""
+    results = experiments.results(experiment_id)
+    if query.format == "csv" or (query.format is None and accept.startswith("text/csv")):
+        name = f'attachment; filename="results-{experiment_id}.csv"'
+        headers = {"Content-Disposition": name, "Vary": "Accept"}
+        return Response(results_csv(results.items), media_type=CSV_TYPE, headers=headers)
+    body = results.model_dump_json()
+    return Response(body, media_type="application/json", headers={"Vary": "Accept"})
+
+
+@router.get("/{experiment_id}/artifacts", responses=NOT_FOUND)
+def list_artifacts(experiment_id: ExperimentId, experiments: Experiments) -> Sequence[ArtifactRead]:
+    """Every artifact so far."""
+    return experiments.artifacts(experiment_id)
+
+
+BYTES: dict[str, Any] = {"schema": {"type": "string", "format": "binary"}}
+
+
+@router.get(
+    "/{experiment_id}/artifacts/{task_key}/{name}",
+    response_class=Response,
+    responses=responses(
+        errors.ExperimentNotFound,
+        errors.ArtifactNotFound,
+        errors.RangeNotSatisfiable,
+        errors.ArtifactCorrupt,
+        errors.StoreUnavailable,
+        errors.DatabaseUnavailable,
+    )
+    | {
+        200: {"description": "The bytes.", "content": {"application/octet-stream": BYTES}},
+        206: {"description": "The range.", "content": {"application/octet-stream": BYTES}},
+        302: {"description": "The bytes are at Location for five minutes, without a token."},
+        304: {"description": "Your copy is the present one."},
+    },
+)
+def get_artifact(
+    request: Request,
+    experiment_id: ExperimentId,
+    task_key: Annotated[str, PathParameter(pattern=r"^[0-9a-f]{64}$")],
+    name: Annotated[str, PathParameter(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,127}$")],
+    experiments: Experiments,
+    objects: Annotated[ObjectStore, Depends(_objects)],
+) -> Response:
+    """The bytes of an artifact; the ETag is their SHA-256. Ranges are served."""
+    ref = experiments.artifact(experiment_id, task_key, name)
+    return artifact_response(request, objects, ref, name)
+
+
+def _existing(experiment_id: ExperimentId, experiments: Experiments) -> UUID:
+    """Find out before the stream begins, while the answer can still be a problem."""
+    return experiments.get(experiment_id).id
+
+
+@router.get("/{experiment_id}/events", response_class=EventSourceResponse, responses=NOT_FOUND)
+async def stream_events(
+    experiment_id: Annotated[UUID, Depends(_existing)],
+    query: Annotated[EventsQuery, Query()],
+    experiments: Experiments,
+    wakeups: WakeupsOfApp,
+    last_event_id: Annotated[
+        int | None,
+        Header(ge=0, le=MAX_EVENT_ID, description="Resume after this event; wins over after."),
+    ] = None,
+) -> AsyncIterable[ServerSentEvent]:
+    """Server-sent events until the experiment ends: what happens, and how it stands.
+
+    Events (``experiment-state``, ``task-state``, ``task-progress``) carry ids; after a break,
+    ``Last-Event-ID`` resumes without gaps. ``experiment`` carries the whole experiment whenever
+    its progress moves, and no id.
+    """
+    after = query.after if last_event_id is None else last_event_id
+    async for event in streams.follow(experiments, wakeups, experiment_id, after):
+        yield event

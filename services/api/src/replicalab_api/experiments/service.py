@@ -1,0 +1,91 @@
+"""What the gateway asks of the engine, and what it adds to the answers."""
+
+from collections.abc import Sequence
+from typing import Protocol
+from uuid import UUID
+
+from replicalab.domain.artifacts import ArtifactRef
+from replicalab.domain.resources import (
+    ArtifactRead,
+    EventRead,
+    ExperimentPage,
+    ExperimentRead,
+    PlanRead,
+    Results,
+    TaskRead,
+)
+from replicalab.domain.specs import ExperimentSpec, TrainingSpec
+from replicalab.domain.states import ExperimentState
+from replicalab.domain.tasks import TaskKey
+from replicalab_api.http.cursors import CursorCodec
+
+
+class ExperimentStore(Protocol):
+    """The life of experiments. Methods block; the gateway calls them from worker threads.
+
+    All of them raise ``DatabaseUnavailable``, those that take an id ``ExperimentNotFound``.
+    """
+
+    def submit(
+        self, spec: ExperimentSpec | TrainingSpec, *, owner: str, idempotency_key: str | None
+    ) -> tuple[ExperimentRead, bool]:
+        """Accept ``spec``, or find what ``owner`` submitted under the key before.
+
+        Returns:
+            The experiment, and whether it is the answer to an earlier request.
+
+        Raises:
+            InvalidRequest: The parts of the specification do not fit together.
+            IdempotencyConflict: The key was used for another specification.
+        """
+
+    def validate(self, spec: ExperimentSpec | TrainingSpec) -> PlanRead:
+        """What ``submit`` would do; raises ``InvalidRequest``."""
+
+    def get(self, experiment_id: UUID) -> ExperimentRead:
+        """The experiment."""
+
+    def list(
+        self,
+        *,
+        limit: int,
+        before: UUID | None,
+        state: ExperimentState | None,
+        name: str | None,
+    ) -> ExperimentPage:
+        """At most ``limit`` experiments below ``before``, newest first; cursors are plain ids."""
+
+    def cancel(self, experiment_id: UUID) -> ExperimentRead:
+        """Cancel; raises ``IllegalTransition`` when it has ended otherwise."""
+
+    def tasks(self, experiment_id: UUID) -> Sequence[TaskRead]:
+        """Its tasks, every one after those it reads from."""
+
+    def results(self, experiment_id: UUID) -> Results:
+        """Every measurement so far."""
+
+    def artifacts(self, experiment_id: UUID) -> Sequence[ArtifactRead]:
+        """Every artifact so far."""
+
+    def artifact(self, experiment_id: UUID, task_key: TaskKey, name: str) -> ArtifactRef:
+        """One artifact; raises ``ArtifactNotFound``."""
+
+    def events(self, experiment_id: UUID, *, after: int, limit: int) -> Sequence[EventRead]:
+        """At most ``limit`` events with ids above ``after``, in the order they happened."""
+
+
+def list_page(
+    experiments: ExperimentStore,
+    cursors: CursorCodec,
+    *,
+    limit: int,
+    cursor: str | None,
+    state: ExperimentState | None,
+    name: str | None,
+) -> ExperimentPage:
+    """A page whose cursors only this service can make; raises ``InvalidRequest``."""
+    before = None if cursor is None else cursors.decode(cursor)
+    page = experiments.list(limit=limit, before=before, state=state, name=name)
+    if page.next_cursor is None:
+        return page
+    return page.model_copy(update={"next_cursor": cursors.encode(UUID(page.next_cursor))})

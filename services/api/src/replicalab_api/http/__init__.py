@@ -1,0 +1,1 @@
+"""Everything the gateway knows about HTTP itself, whatever resource it serves."""

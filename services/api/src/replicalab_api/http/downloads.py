@@ -1,0 +1,101 @@
+"""Giving out artifacts: by presigned URL where there is one, else through the gateway."""
+
+import hashlib
+from collections.abc import Iterator
+from http import HTTPStatus
+
+from fastapi import Request
+from fastapi.responses import RedirectResponse, Response, StreamingResponse
+
+from replicalab.domain.artifacts import ArtifactRef
+from replicalab.errors import ArtifactCorrupt, ArtifactNotFound
+from replicalab.storage.objects import ObjectStore
+from replicalab_api.http.conditional import is_fresh
+from replicalab_api.http.ranges import ByteRange, parse_range
+
+PRESIGNED_SECONDS = 300
+
+
+def _corrupt(ref: ArtifactRef) -> ArtifactCorrupt:
+    return ArtifactCorrupt(
+        f"The store does not hold the {ref.size_bytes} bytes of {ref.sha256}.", sha256=ref.sha256
+    )
+
+
+def verified_chunks(chunks: Iterator[bytes], ref: ArtifactRef) -> Iterator[bytes]:
+    """Pass ``chunks`` on, but the last one only once the digest of all of them is right.
+
+    Raises:
+        ArtifactCorrupt: They are not the bytes of ``ref``; the receiver has an incomplete answer.
+    """
+    digest, held = hashlib.sha256(), b""
+    for chunk in chunks:
+        digest.update(chunk)
+        if held:
+            yield held
+        held = chunk
+    if digest.hexdigest() != ref.sha256:
+        raise _corrupt(ref)
+    yield held
+
+
+def _first_is_there(chunks: Iterator[bytes]) -> Iterator[bytes]:
+    """``chunks``, its first one already read, so that early failures still become problems."""
+    first = next(chunks, b"")
+
+    def chained() -> Iterator[bytes]:
+        yield first
+        yield from chunks
+
+    return chained()
+
+
+def _stream(objects: ObjectStore, ref: ArtifactRef, part: ByteRange | None) -> Iterator[bytes]:
+    try:
+        stat = objects.stat(ref.store_key)
+        if stat is None or stat.size_bytes != ref.size_bytes:
+            raise _corrupt(ref)
+        if part is not None:
+            chunks = objects.stream(ref.store_key, start=part.start, end=part.end)
+            return _first_is_there(chunks)
+        return _first_is_there(verified_chunks(objects.stream(ref.store_key), ref))
+    except ArtifactNotFound as error:
+        raise _corrupt(ref) from error
+
+
+def artifact_response(
+    request: Request, objects: ObjectStore, ref: ArtifactRef, file_name: str
+) -> Response:
+    """The answer that carries ``ref``, or a part of it, or leads to it.
+
+    Raises:
+        RangeNotSatisfiable: The range asked for lies outside.
+        ArtifactCorrupt: The stored bytes are gone or not those of ``ref``.
+    """
+    etag = f'"{ref.sha256}"'
+    headers = {
+        "ETag": etag,
+        "Accept-Ranges": "bytes",
+        "Cache-Control": "private, max-age=31536000, immutable",
+        "Content-Disposition": f'attachment; filename="{file_name}"',
+    }
+    if is_fresh(request.headers.get("if-none-match"), etag):
+        return Response(status_code=HTTPStatus.NOT_MODIFIED, headers=headers)
+    url = objects.presigned_get_url(
+        ref.store_key,
+        file_name=file_name,
+        media_type=ref.media_type,
+        expires_seconds=PRESIGNED_SECONDS,
+    )
+    if url is not None:
+        cache = f"private, max-age={PRESIGNED_SECONDS // 2}"
+        return RedirectResponse(url, HTTPStatus.FOUND, headers={"Cache-Control": cache})
+    is_same = request.headers.get("if-range", etag) == etag
+    part = parse_range(request.headers.get("range"), ref.size_bytes) if is_same else None
+    headers["Content-Length"] = str(part.end - part.start if part else ref.size_bytes)
+    status = HTTPStatus.OK
+    if part is not None:
+        status = HTTPStatus.PARTIAL_CONTENT
+        headers["Content-Range"] = part.content_range
+    chunks = _stream(objects, ref, part)
+    return StreamingResponse(chunks, status, headers=headers, media_type=ref.media_type)

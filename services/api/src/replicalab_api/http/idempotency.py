@@ -1,0 +1,29 @@
+"""The Idempotency-Key header (draft-ietf-httpapi-idempotency-key-header)."""
+
+import re
+from typing import Annotated
+
+from fastapi import Header
+
+from replicalab.errors import InvalidIdempotencyKey
+
+MAX_CHARACTERS = 255
+
+
+def idempotency_key(
+    key: Annotated[
+        str | None,
+        Header(
+            alias="Idempotency-Key",
+            description="Any unique text of at most 255 printable ASCII characters; a request "
+            "that is sent again with the same key and body is answered, not done again.",
+            examples=["5f0f6a3e-6d0f-4a53-9d61-2f8a5f7f0c11"],
+        ),
+    ] = None,
+) -> str | None:
+    """The key, or None; raises ``InvalidIdempotencyKey``."""
+    if key is not None and not re.fullmatch(rf"[\x21-\x7e]{{1,{MAX_CHARACTERS}}}", key):
+        raise InvalidIdempotencyKey(
+            f"It must have 1 to {MAX_CHARACTERS} printable ASCII characters without spaces."
+        )
+    return key

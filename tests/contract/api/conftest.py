@@ -1,0 +1,124 @@
+"""The gateway's routes on the real engine, database and object store, called in process."""
+
+import json
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+from fastapi import FastAPI
+from fastapi.testclient import TestClient
+
+from replicalab.db.database import Database
+from replicalab.domain.artifacts import NamedArtifact
+from replicalab.domain.measures import Interval, Measurement
+from replicalab.domain.tasks import Queue
+from replicalab.engine.experiments import Experiments
+from replicalab.engine.task_store import TaskStore
+from replicalab.storage.artifacts import ArtifactStore
+from replicalab.storage.local import LocalObjectStore
+from replicalab.storage.objects import ObjectStore
+from replicalab_api.experiments.examples import SMALL_STUDY
+from replicalab_api.experiments.routes import router as experiments_router
+from replicalab_api.health.routes import ReadinessCheck
+from replicalab_api.health.routes import router as health_router
+from replicalab_api.http.application import build_app
+from replicalab_api.http.authentication import TokenAuthentication
+from replicalab_api.http.cursors import CursorCodec
+from replicalab_api.http.wakeups import Wakeups
+
+TOKEN = "a-token-of-the-contract-tests"
+WORKER = "test-worker"
+MEASURED = Measurement(
+    name="accuracy",
+    t_re=9,
+    value=0.5,
+    unit="1",
+    std=0.25,
+    n=3,
+    n_unit="seeds",
+    interval=Interval(low=0.25, high=0.75, method="student-t over seeds"),
+    recipe={"note": "=HYPERLINK()"},
+)
+
+
+@pytest.fixture
+def database(postgres_url: str) -> Iterator[Database]:
+    database = Database(postgres_url, pool_size=8)
+    yield database
+    database.close()
+
+
+@pytest.fixture
+def objects(tmp_path: Path) -> ObjectStore:
+    return LocalObjectStore(tmp_path / "objects")
+
+
+@pytest.fixture
+def wakeups() -> Wakeups:
+    return Wakeups()
+
+
+@pytest.fixture
+def app(database: Database, objects: ObjectStore, wakeups: Wakeups) -> FastAPI:
+    return build_app(
+        authentication=TokenAuthentication(TOKEN),
+        open_routers=[health_router],
+        protected_routers=[experiments_router],
+        state={
+            "experiments": Experiments(database, ArtifactStore(objects)),
+            "objects": objects,
+            "cursors": CursorCodec(TOKEN),
+            "wakeups": wakeups,
+            "readiness_checks": [
+                ReadinessCheck("database", database.check),
+                ReadinessCheck("store", objects.check),
+            ],
+        },
+    )
+
+
+@pytest.fixture
+def client(app: FastAPI) -> Iterator[TestClient]:
+    headers = {"Authorization": f"Bearer {TOKEN}"}
+    with TestClient(app, headers=headers, follow_redirects=False) as client:
+        yield client
+
+
+@pytest.fixture
+def submitted(client: TestClient) -> str:
+    """Address of an experiment whose tasks nobody has begun."""
+    response = client.post("/v1/experiments", json=SMALL_STUDY)
+    assert response.status_code == 202, response.text
+    return str(response.headers["Location"])
+
+
+@pytest.fixture
+def run_one_task(database: Database, objects: ObjectStore) -> Callable[[Queue], str]:
+    """Runs the next task of a queue as a worker would; returns its key."""
+    tasks = TaskStore(database, lease_seconds=60, max_lost=3)
+    artifacts = ArtifactStore(objects)
+
+    def run(queue: Queue) -> str:
+        task_id = tasks.next_queued(queue)
+        assert task_id is not None, f"nothing waits in {queue}"
+        claimed = tasks.claim(task_id, WORKER)
+        assert claimed is not None
+        body = json.dumps({"task": claimed.key}).encode() * 100
+        output = NamedArtifact(name="output.json", ref=artifacts.write(body, "application/json"))
+        tasks.complete(task_id, claimed.epoch, [output], [MEASURED])
+        return claimed.key
+
+    return run
+
+
+@pytest.fixture
+def run_all_tasks(run_one_task: Callable[[Queue], str], database: Database) -> Callable[[], None]:
+    """Runs every task of everything submitted."""
+    tasks = TaskStore(database, lease_seconds=60, max_lost=3)
+
+    def run() -> None:
+        while waiting := [q for q in Queue if tasks.next_queued(q) is not None]:
+            for queue in waiting:
+                run_one_task(queue)
+
+    return run
