@@ -1,0 +1,148 @@
+"""Frechet distance between Gaussian fits, Heusel et al. (2017), arXiv:1706.08500, eq. 6.
+
+    d^2 = |m_a - m_b|^2 + tr A + tr B - 2 tr (A B)^(1/2)
+
+With A = L L^T the cross term is the sum of the square roots of the eigenvalues of L^T B L, a
+symmetric problem. Any factors A = F F^T, B = G G^T give it as the nuclear norm of F^T G, which
+never squares what is small: the way for singular covariances, and for fewer samples than
+dimensions, where the centred samples themselves are the factors and F^T G is their Gram matrix.
+"""
+
+from collections.abc import Callable
+
+import numpy as np
+import scipy.linalg
+from jaxtyping import Float, Float64, Int
+
+from replicalab_metrics.measures.inputs import UnmeasurableInput, check_finite
+from replicalab_metrics.measures.moments import Moments
+
+Matrix = Float64[np.ndarray, "dim dim"]
+
+
+def frechet_distance(
+    features_a: Float[np.ndarray, "sample_a dim"], features_b: Float[np.ndarray, "sample_b dim"]
+) -> float:
+    """Frechet distance between the Gaussian fits of two samples, in squared feature units.
+
+    Args:
+        features_a: One set; the order of the two does not matter.
+        features_b: The other set.
+
+    Raises:
+        UnmeasurableInput: Fewer than two samples, not finite, or constant.
+    """
+    if _are_few(features_a, features_b):
+        return _distance_of_few(features_a, features_b)
+    return distance_of_moments(Moments.of(features_a), Moments.of(features_b))
+
+
+def distances_without_groups(
+    features_a: Float[np.ndarray, "sample_a dim"],
+    groups_a: Int[np.ndarray, " sample_a"],
+    features_b: Float[np.ndarray, "sample_b dim"],
+    groups_b: Int[np.ndarray, " sample_b"],
+) -> list[float]:
+    """The distance with group 0, 1, ... left out of both sets, for a jackknife.
+
+    Where sample i of one set was made from sample i of the other, give both the same group.
+    """
+    groups = range(int(groups_a.max()) + 1)
+    if _are_few(features_a, features_b):
+        return [
+            _distance_of_few(features_a[groups_a != group], features_b[groups_b != group])
+            for group in groups
+        ]
+    whole_a, whole_b = Moments.of(features_a), Moments.of(features_b)
+    return [
+        distance_of_moments(
+            whole_a.without(Moments.of(features_a[groups_a == group])),
+            whole_b.without(Moments.of(features_b[groups_b == group])),
+        )
+        for group in groups
+    ]
+
+
+def _are_few(
+    features_a: Float[np.ndarray, "sample_a dim"], features_b: Float[np.ndarray, "sample_b dim"]
+) -> bool:
+    """Whether the Gram matrix of the samples is smaller than their covariances."""
+    return bool(max(len(features_a), len(features_b)) <= features_a.shape[1])
+
+
+def distance_of_moments(a: Moments, b: Moments) -> float:
+    """Frechet distance of two Gaussians given by their moments; raises as above."""
+    covariance_a, covariance_b = a.covariance, b.covariance
+    total = _total_variance(np.trace(covariance_a), np.trace(covariance_b))
+    return _distance(a.mean, b.mean, total, lambda: _cross_term(covariance_a, covariance_b))
+
+
+def _distance_of_few(
+    features_a: Float[np.ndarray, "sample_a dim"], features_b: Float[np.ndarray, "sample_b dim"]
+) -> float:
+    """The distance by the Gram matrix of the samples: no matrix has the size of a covariance."""
+    mean_a, factor_a = _centred_factor(features_a)
+    mean_b, factor_b = _centred_factor(features_b)
+    total = _total_variance(np.sum(factor_a**2), np.sum(factor_b**2))
+    return _distance(
+        mean_a, mean_b, total, lambda: scipy.linalg.svdvals(factor_a @ factor_b.T).sum()
+    )
+
+
+def _distance(
+    mean_a: Float64[np.ndarray, " dim"],
+    mean_b: Float64[np.ndarray, " dim"],
+    total_variance: float,
+    cross_term: Callable[[], float],
+) -> float:
+    gap = mean_a - mean_b
+    # Rounding may leave a distance of equal sets a hair below zero.
+    return max(float(gap @ gap + total_variance - 2 * cross_term()), 0.0)
+
+
+def _centred_factor(
+    features: Float[np.ndarray, "sample dim"],
+) -> tuple[Float64[np.ndarray, " dim"], Float64[np.ndarray, "sample dim"]]:
+    """Mean, and the samples scaled so that factor^T factor is their covariance."""
+    if len(features) < 2:
+        raise UnmeasurableInput("A covariance needs at least two samples.")
+    check_finite(features, "features")
+    samples = features.astype(np.float64)
+    mean = samples.mean(axis=0)
+    return mean, (samples - mean) / np.sqrt(len(samples) - 1)
+
+
+def _total_variance(trace_a: float, trace_b: float) -> float:
+    """Sum of both traces; sets without any spread are refused: the extractor must be broken."""
+    if min(trace_a, trace_b) <= 0:
+        raise UnmeasurableInput("Every sample of a set has the same features.")
+    return float(trace_a + trace_b)
+
+
+def _cross_term(covariance_a: Matrix, covariance_b: Matrix) -> float:
+    """Trace of (A B)^(1/2)."""
+    lower = _lower_factor(covariance_a)
+    if lower is None or _lower_factor(covariance_b) is None:
+        product = _root_factor(covariance_a).T @ _root_factor(covariance_b)
+        return float(scipy.linalg.svdvals(product).sum())
+    eigenvalues = scipy.linalg.eigvalsh(lower.T @ covariance_b @ lower)
+    return float(np.sqrt(eigenvalues.clip(min=0)).sum())
+
+
+def _lower_factor(covariance: Matrix) -> Matrix | None:
+    """Cholesky factor, or None where the covariance is singular to working precision."""
+    try:
+        lower: Matrix = scipy.linalg.cholesky(covariance, lower=True)
+    except scipy.linalg.LinAlgError:
+        return None
+    pivots = np.diag(lower) ** 2
+    smallest_pivot = len(pivots) * np.finfo(np.float64).eps * pivots.max()
+    return lower if pivots.min() > smallest_pivot else None
+
+
+def _root_factor(covariance: Matrix) -> Float64[np.ndarray, "dim rank"]:
+    """F with F F^T = covariance, without the directions that hold only rounding."""
+    eigenvalues, vectors = scipy.linalg.eigh(covariance)
+    is_real = eigenvalues > len(eigenvalues) * np.finfo(np.float64).eps * eigenvalues[-1]
+    factor: Float64[np.ndarray, "dim rank"] = vectors[:, is_real] * np.sqrt(eigenvalues[is_real])
+    return factor
