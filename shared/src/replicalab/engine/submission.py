@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Literal
 from uuid import UUID
 
@@ -184,11 +185,10 @@ class Submission:
                 sa.select(TaskRow.key, sa.func.max(TaskRow.generation))
                 .where(TaskRow.key.in_([task.key for task in missing]))
                 .group_by(TaskRow.key)
-            )
-            .tuples()
-            .all()
+            ).all()
         )
-        rows = [_row_of(task, succeeded, generations.get(task.key, 0) + 1) for task in missing]
+        now = session.execute(sa.select(NOW)).scalar_one()
+        rows = [_row_of(task, succeeded, generations.get(task.key, 0) + 1, now) for task in missing]
         new = session.execute(
             sa.insert(TaskRow).returning(TaskRow.id, TaskRow.key, sort_by_parameter_order=True),
             rows,
@@ -205,7 +205,9 @@ class Submission:
         return ids
 
 
-def _row_of(task: TaskDefinition, succeeded: set[TaskKey], generation: int) -> dict[str, object]:
+def _row_of(
+    task: TaskDefinition, succeeded: set[TaskKey], generation: int, now: datetime
+) -> dict[str, object]:
     unmet = sum(parent not in succeeded for parent in task.parents)
     return {
         "key": task.key,
@@ -217,5 +219,5 @@ def _row_of(task: TaskDefinition, succeeded: set[TaskKey], generation: int) -> d
         "work": task.work,
         "state": TaskState.BLOCKED if unmet else TaskState.QUEUED,
         "unmet": unmet,
-        "queued_at": None if unmet else NOW,
+        "queued_at": None if unmet else now,
     }

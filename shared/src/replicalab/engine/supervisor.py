@@ -118,6 +118,11 @@ class Supervisor:
         """Whether a task runs now."""
         return self._busy.locked()
 
+    @property
+    def child_pid(self) -> int | None:
+        """Process id of the present child."""
+        return self._child.process.pid
+
     def stop(self) -> None:
         """Stop: the running task goes back to the queue; new ones are not taken."""
         self._stopping.set()

@@ -1,0 +1,1 @@
+"""Tests; a package of its own name, because a test-only dependency installs a `tests` too."""

@@ -1,0 +1,127 @@
+"""An engine on a real PostgreSQL, and a driver that plays the workers."""
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+import sqlalchemy as sa
+
+from replicalab.db.database import Database
+from replicalab.db.models import AttemptRow, TaskRow
+from replicalab.domain.artifacts import JSON, NamedArtifact
+from replicalab.domain.measures import AccuracyMeasure, Measurement
+from replicalab.domain.specs import ExperimentSpec
+from replicalab.domain.states import TaskState
+from replicalab.domain.tasks import Queue, TaskKind
+from replicalab.engine.experiments import Experiments
+from replicalab.engine.reconciler import Reconciler
+from replicalab.engine.task_store import ClaimedTask, TaskStore
+from replicalab.storage.artifacts import ArtifactStore
+from replicalab.storage.local import LocalObjectStore
+
+LEASE_SECONDS = 60.0
+MAX_LOST = 3
+
+STUDY = ExperimentSpec(
+    name="study", t_re=(0, 18), classifier_seeds=(0,), measures=(AccuracyMeasure(),)
+)
+"""Nine tasks: data set, three shards, two classifiers, two evaluations, report."""
+
+ACCURACY = Measurement(name="accuracy", value=0.5, unit="1", n=1, n_unit="seeds")
+
+
+@dataclass
+class Lab:
+    """One installation's database and store, seen from every side."""
+
+    database: Database
+    folder: Path
+
+    def __post_init__(self) -> None:
+        self.artifacts = ArtifactStore(LocalObjectStore(self.folder))
+        self.experiments = Experiments(self.database, self.artifacts)
+        self.tasks = TaskStore(self.database, lease_seconds=LEASE_SECONDS, max_lost=MAX_LOST)
+        self.reconciler = Reconciler(self.database, lease_seconds=LEASE_SECONDS, max_lost=MAX_LOST)
+
+    def claim_next(self, worker: str = "w1") -> ClaimedTask | None:
+        """Claim whatever waits first, in any queue."""
+        for queue in Queue:
+            task_id = self.tasks.next_queued(queue)
+            if task_id is not None:
+                return self.tasks.claim(task_id, worker)
+        return None
+
+    def must_claim(self, worker: str = "w1") -> ClaimedTask:
+        """Claim whatever waits first; something does."""
+        task = self.claim_next(worker)
+        assert task is not None
+        return task
+
+    def complete(self, task: ClaimedTask) -> bool:
+        """Succeed with one artifact of the task's own and a measurement."""
+        ref = self.artifacts.write(task.key.encode(), JSON)
+        names = {i.artifact for i in self._readers_of(task.key)} or {"output.json"}
+        outputs = [NamedArtifact(name=name, ref=ref) for name in sorted(names)]
+        return self.tasks.complete(task.id, task.epoch, outputs, [ACCURACY])
+
+    def run_everything(self) -> list[TaskKind]:
+        """Claim and complete until nothing waits; returns the kinds in order."""
+        done = []
+        while (task := self.claim_next()) is not None:
+            assert self.complete(task)
+            done.append(TaskKind(task.params.kind))
+        return done
+
+    def states(self) -> dict[int, TaskState]:
+        """State of every task row."""
+        with self.database.transaction() as session:
+            return dict(session.execute(sa.select(TaskRow.id, TaskRow.state)).all())
+
+    def attempts(self, task_id: int) -> list[str | None]:
+        """Outcomes of the attempts at a task, oldest first."""
+        with self.database.transaction() as session:
+            return list(
+                session.scalars(
+                    sa.select(AttemptRow.outcome)
+                    .where(AttemptRow.task_id == task_id)
+                    .order_by(AttemptRow.epoch)
+                )
+            )
+
+    def _readers_of(self, key: str) -> list["_Reader"]:
+        with self.database.transaction() as session:
+            inputs = session.scalars(sa.select(TaskRow.inputs)).all()
+        return [_Reader(i["artifact"]) for row in inputs for i in row if i["key"] == key]
+
+
+@dataclass(frozen=True)
+class _Reader:
+    artifact: str
+
+
+@pytest.fixture
+def lab(postgres_url: str, tmp_path: Path) -> Iterator[Lab]:
+    database = Database(postgres_url, pool_size=20)
+    yield Lab(database, tmp_path / "artifacts")
+    database.close()
+
+
+@pytest.fixture
+def pass_time(lab: Lab) -> Callable[[float], None]:
+    """Shift the database's clock instead of sleeping."""
+    passed = 0.0
+
+    def shift(seconds: float) -> None:
+        nonlocal passed
+        passed += seconds
+        name = lab.database.engine.url.database
+        with lab.database.engine.connect().execution_options(
+            isolation_level="AUTOCOMMIT"
+        ) as connection:
+            connection.execute(
+                sa.text(f"ALTER DATABASE {name} SET replicalab.clock_shift = '{passed} seconds'")
+            )
+        lab.database.engine.dispose()
+
+    return shift

@@ -1,0 +1,183 @@
+"""The supervisor with a real child process and a real PostgreSQL."""
+
+import os
+import signal
+import threading
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from replicalab.domain.datasets import DigitsDataset
+from replicalab.domain.generators import EdmTraining
+from replicalab.domain.resources import ExperimentRead, TaskRead
+from replicalab.domain.specs import TrainingSpec
+from replicalab.domain.states import ExperimentState, TaskState
+from replicalab.domain.tasks import Queue
+from replicalab.engine.supervisor import ChildProcess, Supervisor
+from replicalab.settings import EngineSettings, LocalStoreSettings
+from tests.fixtures import handlers
+from tests.integration.engine.conftest import LEASE_SECONDS, Lab
+
+pytestmark = pytest.mark.integration
+PATIENCE_SECONDS = 20
+SETTINGS = EngineSettings(lease_seconds=LEASE_SECONDS, beat_seconds=0.1, cancel_grace_seconds=1.0)
+
+
+@pytest.fixture
+def supervisor(lab: Lab, tmp_path: Path) -> Iterator[Supervisor]:
+    store = LocalStoreSettings(folder=tmp_path / "artifacts")
+    running = Supervisor(
+        lab.tasks, lambda: ChildProcess(handlers.handlers, store, "INFO"), SETTINGS, "w1"
+    )
+    yield running
+    running.close()
+
+
+def submit(lab: Lab, behaviour: int) -> ExperimentRead:
+    spec = TrainingSpec(
+        name="t", dataset=DigitsDataset(split_seed=behaviour), training=EdmTraining(images=1)
+    )
+    return lab.experiments.submit(spec, owner="ann", idempotency_key=None)[0]
+
+
+def first_task(lab: Lab, experiment: ExperimentRead) -> TaskRead:
+    return lab.experiments.tasks(experiment.id)[0]
+
+
+def run_next(lab: Lab, supervisor: Supervisor) -> None:
+    task_id = lab.tasks.next_queued(Queue.WORKER)
+    assert task_id is not None
+    assert supervisor.run(task_id)
+
+
+def start_next(lab: Lab, supervisor: Supervisor) -> threading.Thread:
+    thread = threading.Thread(target=run_next, args=(lab, supervisor))
+    thread.start()
+    return thread
+
+
+def wait_until(is_true: Callable[[], bool]) -> None:
+    deadline = time.monotonic() + PATIENCE_SECONDS
+    while not is_true():
+        assert time.monotonic() < deadline, "waited too long"
+        time.sleep(0.02)
+
+
+def child_pid(supervisor: Supervisor) -> int:
+    pid = supervisor.child_pid
+    assert pid is not None
+    return pid
+
+
+def test_a_task_that_succeeds_leaves_artifacts_and_measurements(
+    lab: Lab, supervisor: Supervisor
+) -> None:
+    experiment = submit(lab, handlers.SUCCEED)
+    run_next(lab, supervisor)
+    assert first_task(lab, experiment).state is TaskState.SUCCEEDED
+    stored = {a.name: lab.artifacts.read(a.ref) for a in lab.experiments.artifacts(experiment.id)}
+    assert stored == {"train.npz": b"train", "test.npz": b"test"}
+    assert [r.measurement.name for r in lab.experiments.results(experiment.id).items] == ["size"]
+
+
+def test_a_doorbell_for_a_task_that_was_done_already_does_nothing(
+    lab: Lab, supervisor: Supervisor
+) -> None:
+    submit(lab, handlers.SUCCEED)
+    task_id = lab.tasks.next_queued(Queue.WORKER)
+    assert task_id is not None
+    assert [supervisor.run(task_id) for _ in range(3)] == [True, False, False]
+    assert not supervisor.run(10**9)
+
+
+def test_bad_input_fails_with_its_own_words(lab: Lab, supervisor: Supervisor) -> None:
+    experiment = submit(lab, handlers.REFUSE)
+    run_next(lab, supervisor)
+    task = first_task(lab, experiment)
+    assert (task.state, task.error_class) == (TaskState.FAILED, "input")
+    assert task.error == "The image set is not valid: labels must lie in 0..9"
+    assert lab.experiments.get(experiment.id).state is ExperimentState.FAILED
+
+
+def test_a_defect_shows_its_traceback_and_the_child_lives_on(
+    lab: Lab, supervisor: Supervisor
+) -> None:
+    experiment, pid = submit(lab, handlers.DIVIDE_BY_ZERO), child_pid(supervisor)
+    run_next(lab, supervisor)
+    task = first_task(lab, experiment)
+    assert (task.state, task.error_class) == (TaskState.RETRY_WAIT, "bug")
+    assert "ZeroDivisionError" in (task.error or "")
+    assert child_pid(supervisor) == pid
+
+
+def test_a_child_that_dies_costs_one_attempt_and_is_replaced(
+    lab: Lab, supervisor: Supervisor
+) -> None:
+    experiment, pid = submit(lab, handlers.ABORT), child_pid(supervisor)
+    run_next(lab, supervisor)
+    task = first_task(lab, experiment)
+    assert (task.state, task.error_class) == (TaskState.QUEUED, "lost")
+    assert "exit code -6" in (task.error or "")
+    assert child_pid(supervisor) != pid
+    run_next(lab, supervisor)
+    run_next(lab, supervisor)
+    assert first_task(lab, experiment).state is TaskState.QUARANTINED
+    healthy = submit(lab, handlers.SUCCEED)
+    run_next(lab, supervisor)
+    assert first_task(lab, healthy).state is TaskState.SUCCEEDED
+
+
+def test_a_child_killed_in_the_middle_is_noticed_at_once(lab: Lab, supervisor: Supervisor) -> None:
+    experiment = submit(lab, handlers.RUN_UNTIL_STOPPED)
+    thread = start_next(lab, supervisor)
+    wait_until(lambda: first_task(lab, experiment).progress > 0)
+    os.kill(child_pid(supervisor), signal.SIGKILL)
+    thread.join(PATIENCE_SECONDS)
+    assert first_task(lab, experiment).state is TaskState.QUEUED
+
+
+def test_a_cancelled_task_stops_at_its_next_report(lab: Lab, supervisor: Supervisor) -> None:
+    experiment, pid = submit(lab, handlers.RUN_UNTIL_STOPPED), child_pid(supervisor)
+    thread = start_next(lab, supervisor)
+    wait_until(lambda: first_task(lab, experiment).progress > 0)
+    assert first_task(lab, experiment).stage.startswith("step")
+    lab.experiments.cancel(experiment.id)
+    thread.join(PATIENCE_SECONDS)
+    assert first_task(lab, experiment).state is TaskState.CANCELLED
+    assert child_pid(supervisor) == pid
+
+
+def test_a_cancelled_task_that_ignores_it_is_killed(lab: Lab, supervisor: Supervisor) -> None:
+    experiment, pid = submit(lab, handlers.IGNORE_STOPS), child_pid(supervisor)
+    thread = start_next(lab, supervisor)
+    wait_until(lambda: first_task(lab, experiment).state is TaskState.RUNNING)
+    lab.experiments.cancel(experiment.id)
+    thread.join(PATIENCE_SECONDS)
+    assert first_task(lab, experiment).state is TaskState.CANCELLED
+    assert child_pid(supervisor) != pid
+
+
+def test_a_worker_that_stops_gives_its_task_back(lab: Lab, supervisor: Supervisor) -> None:
+    experiment = submit(lab, handlers.RUN_UNTIL_STOPPED)
+    thread = start_next(lab, supervisor)
+    wait_until(lambda: first_task(lab, experiment).progress > 0)
+    supervisor.stop()
+    thread.join(PATIENCE_SECONDS)
+    task = first_task(lab, experiment)
+    assert (task.state, task.error_class) == (TaskState.QUEUED, None)
+
+
+def test_a_fenced_worker_kills_its_run_and_writes_nothing(
+    lab: Lab, supervisor: Supervisor, pass_time: Callable[[float], None]
+) -> None:
+    experiment, pid = submit(lab, handlers.RUN_UNTIL_STOPPED), child_pid(supervisor)
+    thread = start_next(lab, supervisor)
+    wait_until(lambda: first_task(lab, experiment).progress > 0)
+    pass_time(LEASE_SECONDS * 3)
+    wait_until(lambda: lab.reconciler.reap_expired_leases() == 1 or not thread.is_alive())
+    thread.join(PATIENCE_SECONDS)
+    assert first_task(lab, experiment).state is TaskState.QUEUED
+    assert not lab.experiments.artifacts(experiment.id)
+    assert child_pid(supervisor) != pid
