@@ -54,6 +54,22 @@ class Reference(StrEnum):
     TEST = "test"
 
 
+@unique
+class MeasurementName(StrEnum):
+    """What the measures above report."""
+
+    ACCURACY = "accuracy"
+    SEED_ACCURACY = "seed_accuracy"
+    """Accuracy of one training run; its seed is in the recipe."""
+    FRECHET_DISTANCE = "frechet_distance"
+    PRECISION = "precision"
+    RECALL = "recall"
+    REAL_CLASSIFIER_ACCURACY = "real_classifier_accuracy"
+    REAL_CLASSIFIER_ENTROPY = "real_classifier_entropy"
+    HELD_OUT_ENTROPY = "held_out_entropy"
+    """Output entropy on the real test set; reported once, at ``t_re`` 0."""
+
+
 class Interval(Frozen):
     """A two-sided confidence interval."""
 
@@ -66,7 +82,7 @@ class Interval(Frozen):
 class Measurement(Frozen):
     """One number with its sample size, spread and recipe; nothing is reported without them."""
 
-    name: str = Field(description="What was measured, e.g. 'accuracy', 'frechet_distance'.")
+    name: str = Field(description="What was measured: a ``MeasurementName``.")
     version: int = Field(default=1, ge=1, description="Raised when the definition changes.")
     t_re: int | None = Field(default=None, description="Remaining reverse steps of the set.")
     sigma: float | None = Field(default=None, description="Noise level the set started from.")

@@ -6,7 +6,7 @@ import numpy as np
 import numpy.typing as npt
 
 from replicalab.errors import InvalidMeasureInput
-from replicalab.storage.arrays import pack, unpack
+from replicalab.storage.arrays import Array, pack, unpack
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,6 +27,13 @@ class FeatureSet:
     indices: npt.NDArray[np.int64]
     extractor_sha256: str
 
+    def __post_init__(self) -> None:
+        images = self.labels.size
+        _check_per_image("labels", self.labels, images)
+        _check_per_image("indices", self.indices, images)
+        _check_outputs("features", self.features, images)
+        _check_outputs("logits", self.logits, images)
+
     def __len__(self) -> int:
         return len(self.features)
 
@@ -44,15 +51,12 @@ class FeatureSet:
 
     @classmethod
     def from_bytes(cls, body: bytes) -> "FeatureSet":
-        """The set in an npz; raises ``InvalidMeasureInput`` for missing or non-finite arrays."""
+        """The set in an npz; raises ``InvalidMeasureInput`` where it breaks the contract."""
         arrays = unpack(body)
         names = ("features", "logits", "labels", "indices", "extractor_sha256")
         missing = set(names) - arrays.keys()
         if missing:
             raise InvalidMeasureInput(f"The npz lacks {', '.join(sorted(missing))}.")
-        for name in ("features", "logits"):
-            if not np.isfinite(arrays[name]).all():
-                raise InvalidMeasureInput(f"{name} holds values that are not finite.")
         return cls(
             arrays["features"],
             arrays["logits"],
@@ -78,17 +82,36 @@ class TestLogits:
     labels: npt.NDArray[np.int64]
     seed: int
 
+    def __post_init__(self) -> None:
+        _check_per_image("labels", self.labels, self.labels.size)
+        _check_outputs("logits", self.logits, self.labels.size)
+
     def to_bytes(self) -> bytes:
         """The answers as an npz."""
         return pack({"logits": self.logits, "labels": self.labels, "seed": np.array(self.seed)})
 
     @classmethod
     def from_bytes(cls, body: bytes) -> "TestLogits":
-        """The answers in an npz; raises ``InvalidMeasureInput`` where they are not finite."""
+        """The answers in an npz; raises ``InvalidMeasureInput`` where they break the contract."""
         arrays = unpack(body)
         missing = {"logits", "labels", "seed"} - arrays.keys()
         if missing:
             raise InvalidMeasureInput(f"The npz lacks {', '.join(sorted(missing))}.")
-        if not np.isfinite(arrays["logits"]).all():
-            raise InvalidMeasureInput("logits hold values that are not finite.")
         return cls(arrays["logits"], arrays["labels"], int(arrays["seed"]))
+
+
+def _check_outputs(name: str, array: Array, images: int) -> None:
+    if array.dtype != np.float32 or array.ndim != 2 or len(array) != images or not array.size:
+        raise InvalidMeasureInput(
+            f"{name} must be float32 of shape ({images} >= 1, at least 1), not {array.dtype} of "
+            f"shape {array.shape}."
+        )
+    if not np.isfinite(array).all():
+        raise InvalidMeasureInput(f"{name} hold values that are not finite.")
+
+
+def _check_per_image(name: str, array: Array, images: int) -> None:
+    if array.dtype != np.int64 or array.shape != (images,):
+        raise InvalidMeasureInput(
+            f"{name} must be {images} int64 values, not {array.dtype} of shape {array.shape}."
+        )

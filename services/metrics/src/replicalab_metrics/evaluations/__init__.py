@@ -1,0 +1,1 @@
+"""From stored features and logits to measurements: the handlers of the metrics queue."""

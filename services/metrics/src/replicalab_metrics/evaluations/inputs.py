@@ -1,0 +1,79 @@
+"""Reading what a task was given, and refusing what cannot be compared."""
+
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+
+from pydantic import JsonValue
+
+from replicalab.domain.measures import Reference
+from replicalab.engine.handlers import TaskContext
+from replicalab.errors import InvalidMeasureInput
+from replicalab.storage.features import FeatureSet, TestLogits
+from replicalab_metrics.measures.inputs import UnmeasurableInput
+
+
+@dataclass(frozen=True, slots=True)
+class ComparedSets:
+    """A reconstructed set and the real sets it is compared with, in one feature space."""
+
+    fake: FeatureSet
+    train: FeatureSet
+    test: FeatureSet
+
+    def reference(self, reference: Reference) -> FeatureSet:
+        """The real set called ``reference``."""
+        return self.train if reference is Reference.TRAIN else self.test
+
+    def recipe(self, reference: Reference) -> dict[str, JsonValue]:
+        """What makes values of these sets comparable with others."""
+        return {
+            "extractor_sha256": self.fake.extractor_sha256,
+            "dimension": self.fake.features.shape[1],
+            "n_fake": len(self.fake),
+            "n_reference": len(self.reference(reference)),
+        }
+
+
+@contextmanager
+def refusals_reported() -> Iterator[None]:
+    """Turn a measure's refusal of its input into the error the engine and its users know."""
+    try:
+        yield
+    except UnmeasurableInput as refusal:
+        raise InvalidMeasureInput(str(refusal)) from refusal
+
+
+def read_compared_sets(context: TaskContext) -> ComparedSets:
+    """Features in the roles ``fake``, ``train`` and ``test``."""
+    sets = ComparedSets(*(read_features(context, role) for role in ("fake", "train", "test")))
+    check_one_feature_space((sets.fake, sets.train, sets.test))
+    return sets
+
+
+def read_features(context: TaskContext, role: str) -> FeatureSet:
+    """The one feature set in ``role``."""
+    bodies = context.read(role)
+    if len(bodies) != 1:
+        raise InvalidMeasureInput(f"The role {role!r} needs one feature set, not {len(bodies)}.")
+    return FeatureSet.from_bytes(bodies[0])
+
+
+def read_runs(context: TaskContext) -> list[TestLogits]:
+    """Answers of every training run on one and the same test set."""
+    runs = [TestLogits.from_bytes(body) for body in context.read("runs")]
+    if not runs:
+        raise InvalidMeasureInput("An accuracy needs at least one training run.")
+    if len({run.labels.tobytes() for run in runs}) > 1:
+        raise InvalidMeasureInput("The training runs were tested on different test sets.")
+    if len({run.seed for run in runs}) < len(runs):
+        raise InvalidMeasureInput("Two training runs have the same seed.")
+    return runs
+
+
+def check_one_feature_space(sets: Iterable[FeatureSet]) -> None:
+    """Raise ``InvalidMeasureInput`` unless one extractor made all ``sets``."""
+    extractors = {(each.extractor_sha256, each.features.shape[1]) for each in sets}
+    if len(extractors) > 1:
+        names = ", ".join(f"{sha[:12]} ({dimension} features)" for sha, dimension in extractors)
+        raise InvalidMeasureInput(f"Features of unlike extractors cannot be compared: {names}.")
