@@ -1,0 +1,1 @@
+"""Networks, samplers and training loops as pure functions and generators of steps."""
