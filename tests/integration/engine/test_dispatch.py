@@ -111,12 +111,16 @@ def test_two_dispatchers_at_once_ring_each_task_once(
 @pytest.fixture
 def start_scheduler(
     lab: Lab, postgres_url: str, dispatcher: Dispatcher
-) -> Iterator[Callable[[], Scheduler]]:
+) -> Iterator[Callable[..., Scheduler]]:
     running: list[tuple[Scheduler, threading.Thread]] = []
 
-    def start() -> Scheduler:
+    def start(tick_seconds: float = 30) -> Scheduler:
         scheduler = Scheduler(
-            postgres_url, dispatcher, lab.reconciler, tick_seconds=30, reconcile_seconds=3600
+            postgres_url,
+            dispatcher,
+            lab.reconciler,
+            tick_seconds=tick_seconds,
+            reconcile_seconds=3600,
         )
         thread = threading.Thread(target=scheduler.run)
         thread.start()
@@ -144,7 +148,7 @@ def wait_for_doorbells(broker: "redis.Redis", number: int) -> None:
 
 
 def test_a_submission_wakes_the_scheduler_long_before_its_tick(
-    lab: Lab, start_scheduler: Callable[[], Scheduler], broker: "redis.Redis"
+    lab: Lab, start_scheduler: Callable[..., Scheduler], broker: "redis.Redis"
 ) -> None:
     start_scheduler()
     submit(lab, STUDY)
@@ -154,7 +158,7 @@ def test_a_submission_wakes_the_scheduler_long_before_its_tick(
 
 
 def test_another_scheduler_takes_over_when_the_leader_goes(
-    lab: Lab, start_scheduler: Callable[[], Scheduler], broker: "redis.Redis"
+    lab: Lab, start_scheduler: Callable[..., Scheduler], broker: "redis.Redis"
 ) -> None:
     leader = start_scheduler()
     submit(lab, STUDY)
@@ -171,9 +175,9 @@ def test_another_scheduler_takes_over_when_the_leader_goes(
 
 
 def test_the_scheduler_outlives_a_broken_connection(
-    lab: Lab, start_scheduler: Callable[[], Scheduler], broker: "redis.Redis"
+    lab: Lab, start_scheduler: Callable[..., Scheduler], broker: "redis.Redis"
 ) -> None:
-    start_scheduler()
+    start_scheduler(tick_seconds=0.2)
     submit(lab, STUDY)
     wait_for_doorbells(broker, 1)
     with lab.database.transaction() as session:

@@ -14,6 +14,8 @@ from replicalab.errors import BrokerUnavailable
 
 DOORBELL = "replicalab.ring"
 _TIMEOUT_SECONDS = 5
+_ONE_RETRY = {"max_retries": 1, "interval_start": 0, "interval_step": 0, "interval_max": 0}
+"""A broker that is down is reported at once: the row waits, and nobody holds its lock meanwhile."""
 
 
 def celery_app(broker_url: str) -> Celery:
@@ -28,6 +30,7 @@ def celery_app(broker_url: str) -> Celery:
             "socket_connect_timeout": _TIMEOUT_SECONDS,
             "socket_keepalive": True,
             "global_keyprefix": "replicalab:",
+            **_ONE_RETRY,
         },
         task_acks_late=False,
         task_ignore_result=True,
@@ -58,7 +61,7 @@ class Doorbells:
         """Raise ``BrokerUnavailable`` unless the broker answers."""
         try:
             with self._app.connection_for_write(connect_timeout=_TIMEOUT_SECONDS) as connection:
-                connection.ensure_connection(max_retries=1, timeout=_TIMEOUT_SECONDS)
+                connection.ensure_connection(max_retries=1, interval_start=0, interval_step=0)
         except (OperationalError, OSError) as error:
             raise BrokerUnavailable("The broker does not answer.") from error
 
