@@ -243,6 +243,8 @@ class DatabaseUnavailable(Unavailable):
 
 
 class BrokerUnavailable(Unavailable):
+    """The broker refuses connections; work goes on, found by polling."""
+
     slug = "broker-unavailable"
     title = "The broker does not answer"
 

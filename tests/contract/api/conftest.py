@@ -5,15 +5,18 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
+import sqlalchemy as sa
 from fastapi import FastAPI
 from fastapi.testclient import TestClient
 
 from replicalab.db.database import Database
+from replicalab.db.models import Base
 from replicalab.domain.artifacts import NamedArtifact
 from replicalab.domain.measures import Interval, Measurement
 from replicalab.domain.tasks import Queue
 from replicalab.engine.experiments import Experiments
 from replicalab.engine.task_store import TaskStore
+from replicalab.stack.postgres import EmbeddedPostgres
 from replicalab.storage.artifacts import ArtifactStore
 from replicalab.storage.local import LocalObjectStore
 from replicalab.storage.objects import ObjectStore
@@ -41,11 +44,25 @@ MEASURED = Measurement(
 )
 
 
-@pytest.fixture
-def database(postgres_url: str) -> Iterator[Database]:
-    database = Database(postgres_url, pool_size=8)
+@pytest.fixture(scope="session")
+def database_of_session(
+    postgres_server: EmbeddedPostgres, migrated_template: str
+) -> Iterator[Database]:
+    name = "contract_api"
+    postgres_server.create_database(name, template=migrated_template)
+    database = Database(postgres_server.url(name), pool_size=8)
     yield database
     database.close()
+    postgres_server.drop_database(name)
+
+
+@pytest.fixture
+def database(database_of_session: Database) -> Database:
+    """One database for all tests here, emptied for each: many are quick."""
+    tables = ", ".join(table.name for table in Base.metadata.sorted_tables)
+    with database_of_session.transaction() as session:
+        session.execute(sa.text(f"TRUNCATE {tables}"))
+    return database_of_session
 
 
 @pytest.fixture

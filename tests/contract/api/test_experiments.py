@@ -9,7 +9,7 @@ from fastapi.testclient import TestClient
 from replicalab.domain.resources import ExperimentRead
 from replicalab_api.experiments.examples import BODIES, SMALL_STUDY
 
-pytestmark = pytest.mark.integration
+pytestmark = [pytest.mark.integration, pytest.mark.timeout(60)]
 
 
 @pytest.mark.parametrize("name", BODIES)

@@ -36,7 +36,8 @@ def describe(app: FastAPI) -> dict[str, Any]:
             routes=app.routes,
         )
         schemas = document.setdefault("components", {}).setdefault("schemas", {})
-        schemas["ProblemRead"] = ProblemRead.model_json_schema(ref_template=REFERENCE)
+        problem = ProblemRead.model_json_schema(ref_template=REFERENCE)
+        schemas |= {**problem.pop("$defs"), "ProblemRead": problem}
         # Never raised: bodies and parameters that break their schema become problems.
         for unused in ("HTTPValidationError", "ValidationError"):
             schemas.pop(unused, None)

@@ -15,7 +15,7 @@ from fastapi import APIRouter
 from fastapi import Path as PathParameter
 from fastapi.responses import PlainTextResponse
 
-from replicalab.errors import NotFound, ReplicaLabError
+from replicalab.errors import InvalidRequest, NotFound, ReplicaLabError
 from replicalab_api.http.problems import responses, status_of
 
 PAGE = """# {title}
@@ -63,7 +63,9 @@ def problem_page(error: type[ReplicaLabError]) -> str:
 router = APIRouter(prefix="/problems", tags=["problems"])
 
 
-@router.get("/{slug}", response_class=PlainTextResponse, responses=responses(NotFound))
+@router.get(
+    "/{slug}", response_class=PlainTextResponse, responses=responses(NotFound, InvalidRequest)
+)
 def get_problem_page(
     slug: Annotated[str, PathParameter(max_length=64, examples=["invalid-json"])],
 ) -> PlainTextResponse:

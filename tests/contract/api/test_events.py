@@ -1,0 +1,107 @@
+"""The event stream: nothing missed, nothing twice, an end."""
+
+import json
+import threading
+import time
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import pytest
+from fastapi.testclient import TestClient
+
+from replicalab.domain.tasks import Queue
+from replicalab_api.http.wakeups import Wakeups
+
+pytestmark = [pytest.mark.integration, pytest.mark.timeout(60)]
+
+
+def events_of(lines: Iterator[str]) -> Iterator[dict[str, Any]]:
+    event: dict[str, Any] = {}
+    for line in lines:
+        name, _, value = line.partition(": ")
+        if line:
+            event[name] = value
+        elif "data" in event:
+            yield event | {"data": json.loads(event["data"])}
+            event = {}
+
+
+def read(client: TestClient, address: str, **headers: str) -> list[dict[str, Any]]:
+    with client.stream("GET", f"{address}/events", headers=headers) as response:
+        assert response.status_code == 200
+        assert response.headers["content-type"].startswith("text/event-stream")
+        return list(events_of(response.iter_lines()))
+
+
+@pytest.fixture
+def ended(client: TestClient, submitted: str, run_all_tasks: Callable[[], None]) -> str:
+    run_all_tasks()
+    return submitted
+
+
+def test_the_stream_ends_with_the_experiment(client: TestClient, ended: str) -> None:
+    events = read(client, ended)
+    assert events[-1]["event"] == "experiment-state"
+    assert events[-1]["data"]["data"]["state"] == "succeeded"
+    ids = [int(event["id"]) for event in events if "id" in event]
+    assert ids == sorted(set(ids))
+
+
+def test_the_snapshot_has_no_id_and_is_the_whole_experiment(client: TestClient, ended: str) -> None:
+    snapshots = [event for event in read(client, ended) if event["event"] == "experiment"]
+    assert [event["data"] for event in snapshots] == [client.get(ended).json()]
+    assert all("id" not in event for event in snapshots)
+
+
+def test_a_stream_goes_on_after_the_last_event_id(client: TestClient, ended: str) -> None:
+    def durable(events: list[dict[str, Any]]) -> list[dict[str, Any]]:
+        return [event for event in events if "id" in event]
+
+    events = durable(read(client, ended))
+    for cut in (1, len(events) // 2, len(events) - 1):
+        last = events[cut - 1]["id"]
+        rest = durable(read(client, ended, **{"Last-Event-ID": last}))
+        assert events[:cut] + rest == events
+
+
+def test_an_ended_stream_has_nothing_more_to_say(client: TestClient, ended: str) -> None:
+    last = read(client, ended)[-1]["id"]
+    assert [e["event"] for e in read(client, ended, **{"Last-Event-ID": last})] == ["experiment"]
+
+
+def test_news_come_while_the_stream_is_open(
+    client: TestClient, submitted: str, run_one_task: Callable[[Queue], str], wakeups: Wakeups
+) -> None:
+    def work() -> None:
+        time.sleep(0.3)
+        run_one_task(Queue.WORKER)
+        wakeups.notify()
+        time.sleep(0.3)
+        client.post(f"{submitted}:cancel")
+        wakeups.notify()
+
+    worker = threading.Thread(target=work)
+    worker.start()
+    events = read(client, submitted)
+    worker.join()
+    states = [e["data"]["state"] for e in events if e["event"] == "experiment"]
+    assert states[0] == "queued"
+    assert states[-1] == "cancelled"
+    assert events[-1]["data"]["data"]["state"] == "cancelled"
+
+
+def test_streams_end_when_the_server_does(
+    client: TestClient, submitted: str, wakeups: Wakeups
+) -> None:
+    closing = threading.Timer(0.3, wakeups.close)
+    closing.start()
+    began = time.monotonic()
+    events = read(client, submitted)
+    closing.join()
+    assert time.monotonic() - began < 5
+    assert {event["event"] for event in events} <= {"experiment", "experiment-state", "task-state"}
+    assert all(event["data"].get("state") == "queued" for event in events if "id" not in event)
+
+
+def test_head_of_a_stream_does_not_wait_for_its_end(client: TestClient, submitted: str) -> None:
+    assert client.head(f"{submitted}/events").status_code == 200

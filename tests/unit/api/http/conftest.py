@@ -1,0 +1,61 @@
+"""The gateway's frame around a route that answers what it understood."""
+
+import logging
+from typing import Annotated, Any
+
+import pytest
+from fastapi import APIRouter, Depends
+from fastapi.testclient import TestClient
+
+from replicalab.domain.specs import SPEC, ExperimentSpec, TrainingSpec
+from replicalab.errors import DatabaseUnavailable
+from replicalab_api.http.application import build_app
+from replicalab_api.http.authentication import TokenAuthentication
+from replicalab_api.http.json_bodies import JsonBody
+
+TOKEN = "a-token-of-the-unit-tests"
+MAX_BODY_BYTES = 200_000
+SECRET = "password=hunter2"
+
+router = APIRouter()
+
+
+@router.post("/echo")
+async def echo(
+    spec: Annotated[ExperimentSpec | TrainingSpec, Depends(JsonBody(SPEC))],
+) -> dict[str, Any]:
+    return {"name": spec.name}
+
+
+@router.get("/echo/{number}")
+def echo_number(number: int) -> dict[str, int]:
+    return {"number": number}
+
+
+@router.delete("/echo")
+def fail() -> None:
+    raise RuntimeError(SECRET)
+
+
+@router.put("/echo")
+def lose_the_database() -> None:
+    raise DatabaseUnavailable(SECRET)
+
+
+@pytest.fixture
+def anonymous() -> TestClient:
+    app = build_app(
+        authentication=TokenAuthentication(TOKEN),
+        open_routers=[],
+        protected_routers=[router],
+        state={},
+        max_body_bytes=MAX_BODY_BYTES,
+    )
+    return TestClient(app, follow_redirects=False)
+
+
+@pytest.fixture
+def client(anonymous: TestClient, caplog: pytest.LogCaptureFixture) -> TestClient:
+    caplog.set_level(logging.INFO)
+    anonymous.headers["Authorization"] = f"Bearer {TOKEN}"
+    return anonymous
