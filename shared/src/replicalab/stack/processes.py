@@ -1,8 +1,10 @@
 """Programs as child processes: started in sessions of their own, stopped to the last descendant."""
 
+import ctypes
 import os
 import signal
 import subprocess
+import sys
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -15,6 +17,9 @@ MARK_VARIABLE = "REPLICALAB_STACK_MARK"
 
 POLL_SECONDS = 0.05
 KILL_SECONDS = 5.0
+
+_PR_SET_PDEATHSIG = 1
+_libc = ctypes.CDLL(None) if sys.platform == "linux" else None
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,7 +46,11 @@ class Program:
 
 
 class Process:
-    """A running program and everything it started in its session."""
+    """A running program and everything it started in its session.
+
+    On Linux the kernel kills the program when the thread that made this object ends, however it
+    ends: make it in a thread that lives as long as the program should.
+    """
 
     def __init__(self, program: Program) -> None:
         self.program = program
@@ -57,6 +66,7 @@ class Process:
                 stdout=log,
                 stderr=subprocess.STDOUT,
                 start_new_session=True,
+                preexec_fn=_die_with_parent if _libc else None,
                 user=user,
                 group=group,
                 extra_groups=[] if program.account else None,
@@ -89,6 +99,13 @@ class Process:
         """End the session at once."""
         kill_group(self.pid)
         self._popen.wait(KILL_SECONDS)
+
+
+def _die_with_parent() -> None:
+    # Runs after the change of user, which would reset it. Opened before the fork: a child of a
+    # process with threads may not load libraries.
+    if _libc is not None:
+        _libc.prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
 
 
 def kill_group(pid: int) -> None:

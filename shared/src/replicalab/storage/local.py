@@ -47,9 +47,11 @@ class LocalObjectStore:
 
     def stream(self, key: str, *, start: int = 0, end: int | None = None) -> Iterator[bytes]:
         """Chunks of the file; it is closed at the end of the range or with the iterator."""
+        if end is not None and end <= start:
+            return iter(())
         with self._opened(key) as file:
             file.seek(start)
-        return _chunks(file, None if end is None else max(0, end - start))
+        return _chunks(file, None if end is None else end - start)
 
     def stat(self, key: str) -> ObjectStat | None:
         """Size of the file, or None when it does not exist."""

@@ -122,19 +122,24 @@ class S3ObjectStore:
                 raise StoreUnavailable(f"The S3 server has no bucket {self._bucket}.")
 
 
-class _DigestingPool(PoolManager):
-    """Sends Content-MD5 with every body, which minio-py leaves out over plain HTTP."""
+class _TolerantPool(PoolManager):
+    """Connections that make up for what minio-py expects of MinIO alone."""
 
     def urlopen(  # type: ignore[override]
         self, method: str, url: str, redirect: bool = True, **request: Any
     ) -> BaseHTTPResponse:
         body = request.get("body")
         if body is not None:
+            # Over plain HTTP it sends SHA-256, which some servers ignore; all of them check MD5.
             digest = hashlib.md5(body, usedforsecurity=False).digest()
             headers = HTTPHeaderDict(request.get("headers"))
             headers.setdefault("Content-MD5", base64.b64encode(digest).decode())
             request["headers"] = headers
-        return super().urlopen(method, url, redirect, **request)
+        response = super().urlopen(method, url, redirect, **request)
+        if response.headers.get("content-type", "").startswith("text/xml"):
+            # It reads the code of an error only from the other of the two XML media types.
+            response.headers["content-type"] = "application/xml"
+        return response
 
 
 def _client(settings: S3StoreSettings, endpoint: str) -> Minio:
@@ -145,7 +150,7 @@ def _client(settings: S3StoreSettings, endpoint: str) -> Minio:
         secret_key=settings.secret_key.get_secret_value(),
         secure=url.scheme == "https",
         region=settings.region,
-        http_client=_DigestingPool(
+        http_client=_TolerantPool(
             timeout=Timeout(connect=CONNECT_TIMEOUT_SECONDS, read=settings.timeout_seconds),
             maxsize=16,
             retries=Retry(
