@@ -4,8 +4,10 @@ import logging
 import os
 import socket
 import threading
+import time
 from collections.abc import Callable
 
+from celery import Celery
 from celery.signals import worker_shutting_down
 
 from replicalab.db.database import Database
@@ -19,6 +21,7 @@ from replicalab.settings import ServiceSettings
 from replicalab.telemetry import configure_logging
 
 _log = logging.getLogger(__name__)
+_RESTART_SECONDS = 1.0
 
 
 def run_service(
@@ -55,11 +58,26 @@ def run_service(
     poller = Poller(store, supervisor, queue, poll_seconds=settings.engine.poll_seconds)
     poller.start()
     try:
-        app.worker_main(_arguments(queue, worker, settings.log_level))
+        _consume(app, supervisor, _arguments(queue, worker, settings.log_level))
     finally:
         poller.stop()
         supervisor.close()
         database.close()
+
+
+def _consume(app: Celery, supervisor: Supervisor, arguments: list[str]) -> None:
+    """Run Celery's consumer until this process is told to stop.
+
+    The consumer ends itself at a message that is not even JSON. That message is gone by then, so
+    the consumer starts again.
+    """
+    while not supervisor.is_stopping:
+        try:
+            app.worker_main(arguments)
+        except SystemExit as end:
+            if not supervisor.is_stopping:
+                _log.error("the consumer ended with code %s and starts again", end.code)
+                time.sleep(_RESTART_SECONDS)
 
 
 class Poller(threading.Thread):
@@ -96,6 +114,7 @@ class Poller(threading.Thread):
 
 def _arguments(queue: Queue, worker: str, log_level: str) -> list[str]:
     return [
+        "--quiet",
         "worker",
         "--pool=threads",
         "--concurrency=1",

@@ -119,6 +119,11 @@ class Supervisor:
         return self._busy.locked()
 
     @property
+    def is_stopping(self) -> bool:
+        """Whether new tasks are refused."""
+        return self._stopping.is_set()
+
+    @property
     def child_pid(self) -> int | None:
         """Process id of the present child."""
         return self._child.process.pid
@@ -143,6 +148,8 @@ class Supervisor:
         else:
             outcome = self._watch(task)
         self._commit(task, outcome)
+        name = outcome.name.lower() if isinstance(outcome, _Ending) else type(outcome).__name__
+        _log.info("task %d (%s): %s", task.id, task.params.kind, name.lower())
 
     def _watch(self, task: ClaimedTask) -> "Message | _Ending":
         """Hand the task to the child and renew the lease until it ends one way or another."""
