@@ -35,15 +35,21 @@ def _cell(value: object) -> object:
     return value
 
 
-def _row_of(row: ResultRow) -> dict[str, object]:
+def result_records(rows: Iterable[ResultRow]) -> list[dict[str, object]]:
+    """One flat record a measurement, with every column of ``COLUMNS``; absent values are None."""
+    return [_record(row) for row in rows]
+
+
+def _record(row: ResultRow) -> dict[str, object]:
     measurement = row.measurement
-    cells: dict[str, object] = measurement.model_dump(mode="json", exclude={"interval", "recipe"})
+    cells: dict[str, object] = dict.fromkeys(COLUMNS)
+    cells |= measurement.model_dump(mode="json", exclude={"interval", "recipe"})
     if measurement.interval is not None:
         interval = measurement.interval.model_dump(mode="json")
         cells |= {f"interval_{name}": value for name, value in interval.items()}
     cells["recipe"] = json.dumps(measurement.recipe, sort_keys=True)
     cells["task_key"] = row.task_key
-    return {name: _cell(value) for name, value in cells.items()}
+    return cells
 
 
 def results_csv(rows: Iterable[ResultRow]) -> str:
@@ -51,5 +57,6 @@ def results_csv(rows: Iterable[ResultRow]) -> str:
     text = io.StringIO(newline="")
     writer = csv.DictWriter(text, COLUMNS)
     writer.writeheader()
-    writer.writerows(_row_of(row) for row in rows)
+    for record in result_records(rows):
+        writer.writerow({name: _cell(value) for name, value in record.items()})
     return text.getvalue()

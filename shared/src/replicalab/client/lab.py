@@ -1,0 +1,250 @@
+"""The SDK's one class."""
+
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from types import TracebackType
+from uuid import UUID, uuid4
+
+import httpx
+from pydantic import TypeAdapter
+
+from replicalab.client import downloads, watching
+from replicalab.client.backoff import Backoff
+from replicalab.client.connection import find_connection
+from replicalab.client.results import ResultTable
+from replicalab.client.transport import Transport
+from replicalab.domain.resources import (
+    ArtifactRead,
+    EventRead,
+    ExperimentPage,
+    ExperimentRead,
+    ExperimentSummary,
+    PlanRead,
+    TaskRead,
+)
+from replicalab.domain.specs import SPEC, ExperimentSpec, TrainingSpec
+from replicalab.domain.states import ExperimentState
+from replicalab.errors import ArtifactNotFound
+
+ROOT = "/v1/experiments"
+JSON = {"Content-Type": "application/json"}
+HELD_SECONDS = 30
+"""The service holds an answer back for at most so long."""
+PAGE_ITEMS = 200
+
+ExperimentLike = UUID | str | ExperimentRead | ExperimentSummary
+
+_TASKS = TypeAdapter(list[TaskRead])
+_ARTIFACTS = TypeAdapter(list[ArtifactRead])
+
+
+def _path(experiment: ExperimentLike, suffix: str = "") -> str:
+    known = experiment if isinstance(experiment, UUID | str) else experiment.id
+    # Anything but a UUID could lead the request to another route.
+    return f"{ROOT}/{known if isinstance(known, UUID) else UUID(known)}{suffix}"
+
+
+class Lab:
+    """A ReplicaLab service, seen from Python.
+
+    Requests are repeated while the service is away (up to a minute by default), never done twice.
+    Methods raise the errors of ``replicalab.errors``. Arguments named ``experiment`` take an id or
+    anything that has one.
+
+    Args:
+        url: Address of the service; else REPLICALAB_URL, else the running embedded stack.
+        token: Else REPLICALAB_TOKEN, else the embedded stack's.
+        client: An HTTP client to use instead of ``url`` and ``token``.
+        backoff: How to wait for a service that is away.
+
+    Example:
+        >>> from replicalab import ExperimentSpec, Lab
+        >>> lab = Lab()
+        >>> spec = ExperimentSpec(name="digits sweep", t_re=(0, 9, 18), classifier_seeds=(0, 1))
+        >>> plan = lab.validate(spec)
+        >>> experiment = lab.submit(spec)
+        >>> for now in lab.watch(experiment):
+        ...     print(f"{now.state}: {now.progress.tasks_done} of {len(plan.tasks)} tasks")
+        >>> table = lab.results(experiment).to_csv("results.csv")
+        >>> report = lab.download(experiment, "report.html", to="output")
+        >>> lab.close()
+    """
+
+    def __init__(
+        self,
+        url: str | None = None,
+        token: str | None = None,
+        *,
+        client: httpx.Client | None = None,
+        backoff: Backoff | None = None,
+    ) -> None:
+        if client is None:
+            connection = find_connection(url, token)
+            headers = {"Authorization": f"Bearer {connection.token}"}
+            client = httpx.Client(base_url=connection.url, headers=headers, timeout=30)
+        self.url = str(client.base_url).rstrip("/")
+        self._transport = Transport(client, backoff or Backoff())
+
+    def __repr__(self) -> str:
+        return f"Lab({self.url!r})"
+
+    def __enter__(self) -> "Lab":
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Close every connection."""
+        self._transport.close()
+
+    def submit(
+        self, spec: ExperimentSpec | TrainingSpec, *, idempotency_key: str | None = None
+    ) -> ExperimentRead:
+        """Submit ``spec``; however often the request has to be sent, one experiment comes of it.
+
+        Args:
+            spec: What to do.
+            idempotency_key: Give your own to be safe across restarts of your program.
+
+        Raises:
+            InvalidRequest: The parts of the specification do not fit together.
+            IdempotencyConflict: The key was used for another specification.
+        """
+        response = self._transport.send(
+            "POST",
+            ROOT,
+            content=SPEC.dump_json(spec),
+            headers=JSON | {"Idempotency-Key": idempotency_key or str(uuid4())},
+        )
+        return ExperimentRead.model_validate_json(response.content)
+
+    def validate(self, spec: ExperimentSpec | TrainingSpec) -> PlanRead:
+        """What submitting ``spec`` would do, without doing it; raises ``InvalidRequest``."""
+        response = self._transport.send(
+            "POST", f"{ROOT}:validate", content=SPEC.dump_json(spec), headers=JSON
+        )
+        return PlanRead.model_validate_json(response.content)
+
+    def get(self, experiment: ExperimentLike) -> ExperimentRead:
+        """The experiment as it stands."""
+        response = self._transport.send("GET", _path(experiment))
+        return ExperimentRead.model_validate_json(response.content)
+
+    def list(
+        self, *, state: ExperimentState | None = None, name: str | None = None
+    ) -> Iterator[ExperimentSummary]:
+        """Experiments, newest first; pages are fetched as they are needed.
+
+        Args:
+            state: Only experiments in this state.
+            name: Only experiments with this text in their name, ignoring case.
+        """
+        params: dict[str, str | int] = {"limit": PAGE_ITEMS}
+        if state is not None:
+            params["state"] = state.value
+        if name is not None:
+            params["name"] = name
+        while True:
+            response = self._transport.send("GET", ROOT, params=params)
+            page = ExperimentPage.model_validate_json(response.content)
+            yield from page.items
+            if page.next_cursor is None:
+                return
+            params["cursor"] = page.next_cursor
+
+    def cancel(self, experiment: ExperimentLike) -> ExperimentRead:
+        """Cancel it; raises ``IllegalTransition`` when it has ended otherwise."""
+        response = self._transport.send("POST", _path(experiment, ":cancel"))
+        return ExperimentRead.model_validate_json(response.content)
+
+    def tasks(self, experiment: ExperimentLike) -> Sequence[TaskRead]:
+        """Its tasks, every one after those it reads from."""
+        return _TASKS.validate_json(
+            self._transport.send("GET", _path(experiment, "/tasks")).content
+        )
+
+    def results(self, experiment: ExperimentLike) -> ResultTable:
+        """Every measurement so far; ``is_complete`` says whether more will come."""
+        response = self._transport.send("GET", _path(experiment, "/results"))
+        return ResultTable.model_validate_json(response.content)
+
+    def artifacts(self, experiment: ExperimentLike) -> Sequence[ArtifactRead]:
+        """Every artifact so far."""
+        response = self._transport.send("GET", _path(experiment, "/artifacts"))
+        return _ARTIFACTS.validate_json(response.content)
+
+    def download(
+        self, experiment: ExperimentLike, artifact: ArtifactRead | str, to: str | Path = "."
+    ) -> Path:
+        """Download an artifact; the file appears when it is whole and its digest is right.
+
+        Args:
+            experiment: Whose artifact.
+            artifact: One of ``artifacts``, or a name that only one of them has.
+            to: Folder, made if absent.
+
+        Returns:
+            The file.
+
+        Raises:
+            ArtifactNotFound: No artifact, or several, have the name.
+            ArtifactCorrupt: The service has lost its bytes.
+        """
+        found = (
+            artifact if isinstance(artifact, ArtifactRead) else self._named(experiment, artifact)
+        )
+        path = _path(experiment, f"/artifacts/{found.task_key}/{found.name}")
+        target = Path(to) / found.name
+        downloads.download(self._transport, path, found.ref, target)
+        return target
+
+    def _named(self, experiment: ExperimentLike, name: str) -> ArtifactRead:
+        found = [artifact for artifact in self.artifacts(experiment) if artifact.name == name]
+        if len(found) != 1:
+            raise ArtifactNotFound(f"{len(found)} artifacts of the experiment are called {name!r}.")
+        return found[0]
+
+    def watch(self, experiment: ExperimentLike) -> Iterator[ExperimentRead]:
+        """The experiment each time it has moved on, until it has ended.
+
+        Follows the service's event stream; when that breaks, asks once and follows again from
+        where it was, so that a service that never streams is polled.
+        """
+        return watching.watch(self._transport, _path(experiment))
+
+    def events(self, experiment: ExperimentLike, *, after: int = 0) -> Iterator[EventRead]:
+        """What happens, in order and without gaps, until the experiment ends.
+
+        Args:
+            experiment: Whose events.
+            after: Only events with higher ids.
+        """
+        return watching.follow_events(self._transport, _path(experiment), after)
+
+    def wait(
+        self, experiment: ExperimentLike, *, timeout_seconds: float | None = None
+    ) -> ExperimentRead:
+        """Wait for the experiment's end, however it ends.
+
+        Raises:
+            TimeoutError: It has not ended after ``timeout_seconds``.
+        """
+        clock = self._transport.backoff.clock
+        deadline = None if timeout_seconds is None else clock() + timeout_seconds
+        while True:
+            left = HELD_SECONDS if deadline is None else deadline - clock()
+            held = max(0, min(HELD_SECONDS, round(left)))
+            response = self._transport.send(
+                "GET", _path(experiment), params={"wait": held}, timeout_seconds=held + 30
+            )
+            now = ExperimentRead.model_validate_json(response.content)
+            if now.state.is_terminal:
+                return now
+            if deadline is not None and clock() >= deadline:
+                raise TimeoutError(f"The experiment is still {now.state}.")

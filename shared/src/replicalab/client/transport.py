@@ -1,0 +1,96 @@
+"""Requests that survive a restart of the service."""
+
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+
+import httpx
+
+from replicalab.client.backoff import Backoff
+from replicalab.client.problems import error_of
+from replicalab.errors import ArtifactCorrupt, ReplicaLabError, ServiceUnreachable, Unavailable
+
+STREAM_SILENCE_SECONDS = 45.0
+"""The service sends a sign of life every 15 seconds."""
+
+
+def _unreachable(client: httpx.Client, error: httpx.HTTPError) -> ServiceUnreachable:
+    reason = str(error) or type(error).__name__
+    return ServiceUnreachable(f"{client.base_url} does not answer: {reason}")
+
+
+def _retry_after(response: httpx.Response) -> float:
+    value = response.headers.get("retry-after", "")
+    return float(value) if value.isdigit() else 0.0
+
+
+def is_temporary(error: ReplicaLabError) -> bool:
+    """Whether the very same request may work later."""
+    return isinstance(error, Unavailable) and not isinstance(error, ArtifactCorrupt)
+
+
+class Transport:
+    """Sends requests that may be repeated, and repeats them while the service is away."""
+
+    def __init__(self, client: httpx.Client, backoff: Backoff) -> None:
+        self._client = client
+        self.backoff = backoff
+
+    def send(
+        self,
+        method: str,
+        path: str,
+        *,
+        params: Mapping[str, str | int] | None = None,
+        headers: Mapping[str, str] | None = None,
+        content: bytes | None = None,
+        timeout_seconds: float | None = None,
+    ) -> httpx.Response:
+        """The answer, once there is one that is not an error.
+
+        Raises:
+            ReplicaLabError: The error of the problem document that came instead;
+                ``ServiceUnreachable`` when nothing came.
+        """
+        request = self._client.build_request(
+            method,
+            path,
+            params=params,
+            headers=headers,
+            content=content,
+            timeout=timeout_seconds or httpx.USE_CLIENT_DEFAULT,
+        )
+        waiting = self.backoff.begin()
+        while True:
+            pause = 0.0
+            try:
+                response = self._client.send(request)
+                if response.is_success:
+                    return response
+                pause, error = _retry_after(response), error_of(response)
+            except httpx.TransportError as failure:
+                error = _unreachable(self._client, failure)
+            if not is_temporary(error) or not waiting.wait(pause):
+                raise error
+
+    @contextmanager
+    def stream(self, path: str, headers: Mapping[str, str]) -> Iterator[httpx.Response]:
+        """An answer whose body is still to come; not repeated, for the caller knows where to go on.
+
+        Raises:
+            ReplicaLabError: As ``send``; also when the body breaks off.
+        """
+        timeout = httpx.Timeout(self._client.timeout.connect, read=STREAM_SILENCE_SECONDS)
+        try:
+            with self._client.stream(
+                "GET", path, headers=headers, timeout=timeout, follow_redirects=True
+            ) as response:
+                if not response.is_success:
+                    response.read()
+                    raise error_of(response)
+                yield response
+        except httpx.HTTPError as failure:
+            raise _unreachable(self._client, failure) from failure
+
+    def close(self) -> None:
+        """Close every connection."""
+        self._client.close()
