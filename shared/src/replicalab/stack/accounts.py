@@ -47,11 +47,21 @@ def _make_account() -> None:
     )
 
 
+def is_reachable(folder: Path) -> bool:
+    """Whether other accounts can enter every parent of ``folder`` that exists."""
+    return not _closed_parents(folder)
+
+
 def check_reachable(folder: Path) -> None:
     """Raise ``InvalidRequest`` when other accounts cannot enter the parents of ``folder``."""
-    for parent in folder.absolute().parents:
-        if parent.exists() and not parent.stat().st_mode & 0o001:
-            raise InvalidRequest(
-                f"As root, servers run as the account {ACCOUNT_NAME!r}, which cannot enter "
-                f"{parent}. Choose a data folder below a public one, such as /var/lib."
-            )
+    closed = _closed_parents(folder)
+    if closed:
+        raise InvalidRequest(
+            f"As root, servers run as the account {ACCOUNT_NAME!r}, which cannot enter "
+            f"{closed[0]}. Choose a data folder below a public one, such as /var/lib."
+        )
+
+
+def _closed_parents(folder: Path) -> list[Path]:
+    parents = [parent for parent in folder.absolute().parents if parent.exists()]
+    return [parent for parent in parents if not parent.stat().st_mode & 0o001]

