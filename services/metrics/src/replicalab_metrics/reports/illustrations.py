@@ -1,0 +1,86 @@
+"""The figures of a report, with what they show in words."""
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+
+from matplotlib.figure import Figure
+
+from replicalab_metrics.figures.accuracy import draw_accuracy
+from replicalab_metrics.figures.components import draw_components
+from replicalab_metrics.figures.distances import draw_distances
+from replicalab_metrics.figures.images import draw_image_grid
+from replicalab_metrics.figures.real_classifier import draw_real_classifier
+from replicalab_metrics.figures.style import RenderedFigure, render
+from replicalab_metrics.reports.study import Study
+
+
+@dataclass(frozen=True, slots=True)
+class Illustration:
+    """A figure as files, under a slug, with its caption and its text alternative."""
+
+    slug: str
+    caption: str
+    alternative: str
+    files: RenderedFigure
+
+
+def illustrations(study: Study) -> Iterator[Illustration]:
+    """Every figure the study has the numbers for, one at a time."""
+    for slug, draw, caption, alternative in _ILLUSTRATIONS:
+        figure = draw(study)
+        if figure is not None:
+            yield Illustration(slug, caption, alternative, render(figure))
+
+
+def _image_grid(study: Study) -> Figure:
+    sigmas = {t_re: study.spec.sampler.start_sigma(t_re) for t_re in study.reconstructed}
+    return draw_image_grid(study.real, study.reconstructed, sigmas)
+
+
+def _components(study: Study) -> Figure | None:
+    return draw_components(study.projection) if study.projection else None
+
+
+_Drawing = Callable[[Study], Figure | None]
+
+_ILLUSTRATIONS: tuple[tuple[str, _Drawing, str, str], ...] = (
+    (
+        "images",
+        _image_grid,
+        "Real images and their reconstructions. A row is one image, a column one t_re; the noise "
+        "added to an image is the same in every column, so a row shows when the image stops "
+        "being itself. Uncurated: the first image of each class.",
+        "Grid of images: one row a class, the real image on the left, then its reconstruction "
+        "at every t_re.",
+    ),
+    (
+        "accuracy",
+        lambda study: draw_accuracy(study.measurements),
+        "Accuracy, on real test images, of classifiers trained on each set. Crosses are single "
+        "training runs.",
+        "Line chart of accuracy against t_re; the values are in the table of results.",
+    ),
+    (
+        "distances",
+        lambda study: draw_distances(study.measurements),
+        "Fréchet distance (left axis) and improved precision and recall (right axis) of each "
+        "set, against the images it was made from and against real images held out.",
+        "Line chart of Fréchet distance, precision and recall against t_re; the values are in "
+        "the table of results.",
+    ),
+    (
+        "real-classifier",
+        lambda study: draw_real_classifier(study.measurements),
+        "What a classifier trained on the real images answers for each set: how sure it is "
+        "(entropy; less is surer) and how often it names the class of the original.",
+        "Two line charts against t_re: mean output entropy and accuracy of the real-trained "
+        "classifier; the values are in the table of results.",
+    ),
+    (
+        "components",
+        _components,
+        "Features on the two main components of the real training images. Where blue no longer "
+        "reaches the grey rim, the reconstructions have lost it.",
+        "Scatter plots, one a t_re: reconstructed features over real ones on two components.",
+    ),
+)

@@ -1,0 +1,54 @@
+"""The report as one page that asks for nothing: no script, no request, its style hashed."""
+
+import base64
+import hashlib
+import json
+from collections.abc import Sequence
+from importlib.resources import files
+
+from jinja2 import Environment, StrictUndefined
+from markupsafe import Markup
+
+from replicalab_metrics.reports.findings import findings
+from replicalab_metrics.reports.illustrations import Illustration
+from replicalab_metrics.reports.methods import methods
+from replicalab_metrics.reports.study import Study
+from replicalab_metrics.reports.tables import result_table
+from replicalab_metrics.reports.wording import describe
+
+TEMPLATES = files("replicalab_metrics.reports") / "templates"
+
+
+def report_page(study: Study, figures: Sequence[Illustration]) -> bytes:
+    """The whole page in UTF-8; everything of the study is escaped."""
+    # The style must reach the browser as hashed; nothing of a user is in it.
+    style = Markup((TEMPLATES / "report.css").read_text("utf-8"))  # noqa: S704
+    environment = Environment(
+        autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True
+    )
+    template = environment.from_string((TEMPLATES / "report.html.j2").read_text("utf-8"))
+    page = template.render(
+        study=study,
+        description=describe(study.spec),
+        findings=findings(study.measurements),
+        table=result_table(study.measurements),
+        figures=[(figure, _data_uri(figure)) for figure in figures],
+        methods=methods(study.measurements),
+        spec_json=json.dumps(study.spec.model_dump(mode="json"), indent=2, ensure_ascii=False),
+        style=style,
+        policy=_content_policy(style),
+    )
+    return page.encode()
+
+
+def _content_policy(style: str) -> str:
+    """Content-Security-Policy: images within the page, this one style, nothing else."""
+    digest = base64.b64encode(hashlib.sha256(style.encode()).digest()).decode()
+    return (
+        f"default-src 'none'; img-src data:; style-src 'sha256-{digest}'; "
+        "base-uri 'none'; form-action 'none'"
+    )
+
+
+def _data_uri(figure: Illustration) -> str:
+    return f"data:image/svg+xml;base64,{base64.b64encode(figure.files.svg).decode()}"

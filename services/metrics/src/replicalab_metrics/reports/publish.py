@@ -1,0 +1,32 @@
+"""The last task of a study: its report, its numbers, its figures."""
+
+from replicalab.domain import artifacts
+from replicalab.domain.tasks import Report
+from replicalab.engine.handlers import TaskContext
+from replicalab_metrics.reports.exports import results_csv, results_json
+from replicalab_metrics.reports.illustrations import illustrations
+from replicalab_metrics.reports.page import report_page
+from replicalab_metrics.reports.study import read_study
+
+STEPS = 7
+"""Five figures, the page, the numbers; only progress needs it."""
+
+
+def publish(context: TaskContext, params: Report) -> None:
+    """Write ``report.html``, ``results.csv``, ``results.json``, ``figure-<slug>.svg`` and png.
+
+    Raises:
+        InvalidMeasureInput: The measurements come from unlike extractors.
+    """
+    study = read_study(context, params)
+    figures = []
+    for figure in illustrations(study):
+        figures.append(figure)
+        context.write(f"figure-{figure.slug}.svg", figure.files.svg, artifacts.SVG)
+        context.write(f"figure-{figure.slug}.png", figure.files.png, artifacts.PNG)
+        context.progress(len(figures), STEPS, f"figure {figure.slug}")
+    context.write(artifacts.REPORT, report_page(study, figures), artifacts.HTML)
+    context.progress(STEPS - 1, STEPS, "page")
+    context.write(artifacts.RESULTS_CSV, results_csv(study), artifacts.CSV)
+    context.write(artifacts.RESULTS_JSON, results_json(study), artifacts.JSON)
+    context.progress(STEPS, STEPS, "numbers")

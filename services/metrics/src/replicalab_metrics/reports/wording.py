@@ -1,0 +1,118 @@
+"""A specification and its numbers in words."""
+
+from typing import assert_never
+
+from replicalab.domain.classifiers import CifarResNet18, ClassifierSpec
+from replicalab.domain.datasets import DatasetSpec, facts_of
+from replicalab.domain.generators import BundledGenerator, GeneratorSpec, TrainedGenerator
+from replicalab.domain.measures import Measurement, MeasurementName
+from replicalab.domain.samplers import EulerSampler, HeunSampler, SamplerSpec
+from replicalab.domain.specs import ExperimentSpec
+
+MEASURE_WORDS = {
+    MeasurementName.ACCURACY: "accuracy",
+    MeasurementName.SEED_ACCURACY: "accuracy of single seeds",
+    MeasurementName.FRECHET_DISTANCE: "Fréchet distance",
+    MeasurementName.PRECISION: "precision",
+    MeasurementName.RECALL: "recall",
+    MeasurementName.REAL_CLASSIFIER_ACCURACY: "real classifier's accuracy",
+    MeasurementName.REAL_CLASSIFIER_ENTROPY: "real classifier's entropy",
+    MeasurementName.HELD_OUT_ENTROPY: "real classifier's entropy on held-out images",
+}
+
+
+def describe(spec: ExperimentSpec) -> list[str]:
+    """What was asked, as sentences."""
+    return [
+        f"Every training image of {_dataset(spec.dataset)} was diffused to the noise level at "
+        f"which t_re reverse steps remain and brought back by {_generator(spec.generator)}, with "
+        f"{_sampler(spec.sampler)}, for t_re = {_list(spec.t_re)}. {_start(spec)}",
+        f"On each set {_classifier(spec.classifier)} was trained {_times(spec)} and tested on "
+        "real images it had never seen.",
+    ]
+
+
+def format_value(value: float, unit: str) -> str:
+    """Shares in percent, everything else to three or four digits."""
+    if unit == "1":
+        return f"{100 * value:.1f}"
+    return f"{value:.4f}" if abs(value) < 1 else f"{value:#.4g}"
+
+
+def format_unit(unit: str) -> str:
+    """The unit ``format_value`` writes in."""
+    return "%" if unit == "1" else unit
+
+
+def format_with_interval(measurement: Measurement) -> str:
+    """Value, interval and sample size in a sentence."""
+    unit = format_unit(measurement.unit)
+    text = f"{format_value(measurement.value, measurement.unit)} {unit}"
+    if measurement.interval:
+        low = format_value(measurement.interval.low, measurement.unit)
+        high = format_value(measurement.interval.high, measurement.unit)
+        text += f" (95 % interval {low} to {high})"
+    return text
+
+
+def _dataset(dataset: DatasetSpec) -> str:
+    facts = facts_of(dataset)
+    colours = "grey" if facts.channels == 1 else "colour"
+    return (
+        f"the data set {dataset.kind} ({facts.train_images:,} {colours} images of "
+        f"{facts.resolution} x {facts.resolution} pixels in {facts.classes} classes)"
+    )
+
+
+def _generator(generator: GeneratorSpec) -> str:
+    match generator:
+        case BundledGenerator(name=name):
+            return f"the bundled generator {name}"
+        case TrainedGenerator(training=training):
+            return (
+                f"a generator trained for it (EDM, {training.images:,} images seen, seed "
+                f"{training.seed})"
+            )
+        case _:
+            assert_never(generator)
+
+
+def _sampler(sampler: SamplerSpec) -> str:
+    levels = (
+        f"{sampler.steps} steps from sigma {sampler.sigma_max:g} to {sampler.sigma_min:g} "
+        f"(rho {sampler.rho:g})"
+    )
+    match sampler:
+        case HeunSampler(s_churn=0):
+            return f"Heun's deterministic sampler of {levels}"
+        case HeunSampler(s_churn=churn):
+            return f"Heun's stochastic sampler (S_churn {churn:g}) of {levels}"
+        case EulerSampler():
+            return f"Euler's deterministic sampler of {levels}"
+        case _:
+            assert_never(sampler)
+
+
+def _start(spec: ExperimentSpec) -> str:
+    sentences = []
+    if 0 in spec.t_re:
+        sentences.append("t_re = 0 is the real set itself.")
+    if spec.sampler.steps in spec.t_re:
+        start = "pure noise" if spec.start == "noise" else "the image under the strongest noise"
+        sentences.append(f"t_re = {spec.sampler.steps} started from {start}.")
+    return " ".join(sentences)
+
+
+def _classifier(classifier: ClassifierSpec) -> str:
+    name = "a small-image ResNet-18" if isinstance(classifier, CifarResNet18) else "a ResNet-18"
+    return f"{name} (preset {classifier.kind}, {classifier.epochs} epochs)"
+
+
+def _times(spec: ExperimentSpec) -> str:
+    seeds = spec.classifier_seeds
+    return f"{len(seeds)} times (seeds {_list(seeds)})" if len(seeds) > 1 else "once"
+
+
+def _list(numbers: tuple[int, ...]) -> str:
+    *most, last = (str(number) for number in numbers)
+    return f"{', '.join(most)} and {last}" if most else last
