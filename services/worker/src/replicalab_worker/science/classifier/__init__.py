@@ -1,0 +1,1 @@
+"""Classifiers: ResNet-18 in two presets, their training, their features."""

@@ -1,0 +1,117 @@
+"""ResNet-18, He et al. (2016), arXiv:1512.03385, in two presets.
+
+``SmallImageResNet18`` is the usual form for images of 8 to 64 pixels: a 3x3 stem without stride
+or pooling, and a width of one's own. ``LargeImageResNet18`` is torchvision's, for 224 pixels.
+"""
+
+from typing import NamedTuple
+
+import torch
+from jaxtyping import Float
+from torch import Tensor, nn
+from torch.nn import functional
+from torchvision.models import resnet18
+
+Images = Float[Tensor, "batch channel height width"]
+Maps = Float[Tensor, "batch _ _ _"]
+
+BLOCKS_PER_STAGE = 2
+STAGES = 4
+RGB_CHANNELS = 3
+LARGE_RESOLUTION = 224
+
+
+class ClassifierOutput(NamedTuple):
+    """What a classifier says of a batch.
+
+    Attributes:
+        features: (batch, dimension): last feature maps, averaged over positions.
+        logits: (batch, class).
+    """
+
+    features: Float[Tensor, "batch dimension"]
+    logits: Float[Tensor, "batch class"]
+
+
+class BasicBlock(nn.Module):
+    """Two 3x3 convolutions and a shortcut."""
+
+    def __init__(self, inputs: int, outputs: int, stride: int) -> None:
+        super().__init__()
+        self.conv1 = nn.Conv2d(inputs, outputs, 3, stride, padding=1, bias=False)
+        self.bn1 = nn.BatchNorm2d(outputs)
+        self.conv2 = nn.Conv2d(outputs, outputs, 3, padding=1, bias=False)
+        self.bn2 = nn.BatchNorm2d(outputs)
+        self.shortcut: nn.Module = nn.Identity()
+        if stride != 1 or inputs != outputs:
+            projection = nn.Conv2d(inputs, outputs, 1, stride, bias=False)
+            self.shortcut = nn.Sequential(projection, nn.BatchNorm2d(outputs))
+
+    def forward(self, maps: Maps) -> Maps:
+        """Feature maps, at half the size if the stride is 2."""
+        hidden = functional.relu(self.bn1(self.conv1(maps)))
+        hidden = self.bn2(self.conv2(hidden))
+        return functional.relu(hidden + self.shortcut(maps))
+
+
+class SmallImageResNet18(nn.Module):
+    """ResNet-18 whose stem keeps the size; ``8 * width`` features."""
+
+    def __init__(self, *, channels: int, classes: int, width: int) -> None:
+        super().__init__()
+        self.stem = nn.Conv2d(channels, width, 3, padding=1, bias=False)
+        self.norm = nn.BatchNorm2d(width)
+        blocks: list[nn.Module] = []
+        inputs = width
+        for stage in range(STAGES):
+            outputs = width << stage
+            for index in range(BLOCKS_PER_STAGE):
+                stride = 2 if stage > 0 and index == 0 else 1
+                blocks.append(BasicBlock(inputs, outputs, stride))
+                inputs = outputs
+        self.blocks = nn.Sequential(*blocks)
+        self.head = nn.Linear(inputs, classes)
+
+    def forward(self, images: Images) -> ClassifierOutput:
+        """Features and logits of ``images`` in [-1, 1]."""
+        hidden = self.blocks(functional.relu(self.norm(self.stem(images))))
+        features = hidden.mean(dim=(2, 3))
+        return ClassifierOutput(features, self.head(features))
+
+
+class LargeImageResNet18(nn.Module):
+    """torchvision's ResNet-18 behind a bilinear resize to 224 pixels; 512 features."""
+
+    def __init__(self, *, classes: int) -> None:
+        super().__init__()
+        self.body = resnet18(weights=None, num_classes=classes)
+        self.head = self.body.fc
+        self.body.fc = nn.Identity()
+
+    def forward(self, images: Images) -> ClassifierOutput:
+        """Features and logits of ``images`` in [-1, 1], grey or RGB, of any size."""
+        size = (LARGE_RESOLUTION, LARGE_RESOLUTION)
+        resized = functional.interpolate(images, size, mode="bilinear", antialias=True)
+        features = self.body(resized.expand(-1, RGB_CHANNELS, -1, -1))
+        return ClassifierOutput(features, self.head(features))
+
+
+Classifier = SmallImageResNet18 | LargeImageResNet18
+
+
+def initialise(network: Classifier, generator: torch.Generator) -> None:
+    """Draw every weight in place: He et al. (2015), fan-out, for convolutions; norms at 1.
+
+    Args:
+        network: A classifier on the device of ``generator``.
+        generator: Source of every draw; equal states give equal weights.
+    """
+    for module in network.modules():
+        if isinstance(module, nn.Conv2d):
+            nn.init.kaiming_normal_(
+                module.weight, mode="fan_out", nonlinearity="relu", generator=generator
+            )
+        elif isinstance(module, nn.Linear):
+            bound = module.in_features**-0.5
+            nn.init.uniform_(module.weight, -bound, bound, generator=generator)
+            nn.init.zeros_(module.bias)
