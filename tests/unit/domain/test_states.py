@@ -46,5 +46,11 @@ def test_the_state_of_an_experiment_follows_from_its_tasks(
     tasks: str, expected: ExperimentState
 ) -> None:
     states = [TaskState(name) for name in tasks.split()]
-    assert experiment_state(states, is_cancelled=False) is expected
-    assert experiment_state(states, is_cancelled=True) is ExperimentState.CANCELLED
+    assert experiment_state(states, old=ExperimentState.QUEUED) is expected
+    assert experiment_state(states, old=ExperimentState.CANCELLED) is ExperimentState.CANCELLED
+
+
+def test_an_experiment_that_has_begun_is_never_queued_again() -> None:
+    waiting = [TaskState.QUEUED, TaskState.BLOCKED]
+    for old in (ExperimentState.RUNNING, ExperimentState.NEEDS_ATTENTION):
+        assert experiment_state(waiting, old=old) is ExperimentState.RUNNING

@@ -63,7 +63,7 @@ def sources_of(target: TaskState) -> frozenset[TaskState]:
 
 @unique
 class ExperimentState(StrEnum):
-    """Where an experiment stands: always a function of its tasks and of its cancellation."""
+    """Where an experiment stands: it follows from its tasks, unless it was cancelled."""
 
     QUEUED = "queued"
     RUNNING = "running"
@@ -81,19 +81,22 @@ class ExperimentState(StrEnum):
         }
 
 
-def experiment_state(tasks: Iterable[TaskState], *, is_cancelled: bool) -> ExperimentState:
-    """The state of an experiment whose tasks stand in ``tasks``."""
-    if is_cancelled:
-        return ExperimentState.CANCELLED
+def experiment_state(tasks: Iterable[TaskState], *, old: ExperimentState) -> ExperimentState:
+    """The state that follows for an experiment in ``old`` whose tasks stand in ``tasks``.
+
+    A terminal state stays. One that has begun never goes back to ``queued``, though all of its
+    tasks may wait again.
+    """
+    if old.is_terminal:
+        return old
     states = frozenset(tasks)
-    live = {TaskState.RUNNING, TaskState.QUEUED, TaskState.RETRY_WAIT, TaskState.BLOCKED}
+    waiting = {TaskState.RUNNING, TaskState.QUEUED, TaskState.RETRY_WAIT}
     if states == {TaskState.SUCCEEDED}:
         return ExperimentState.SUCCEEDED
-    if states & (live - {TaskState.BLOCKED}) or (
-        states & live and TaskState.QUARANTINED not in states
-    ):
+    if states & waiting or (TaskState.BLOCKED in states and TaskState.QUARANTINED not in states):
         has_begun = states & {TaskState.RUNNING, TaskState.SUCCEEDED, TaskState.RETRY_WAIT}
-        return ExperimentState.RUNNING if has_begun else ExperimentState.QUEUED
+        is_first = old is ExperimentState.QUEUED and not has_begun
+        return ExperimentState.QUEUED if is_first else ExperimentState.RUNNING
     if TaskState.QUARANTINED in states:
         return ExperimentState.NEEDS_ATTENTION
     return ExperimentState.FAILED

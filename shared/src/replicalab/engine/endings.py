@@ -106,7 +106,7 @@ def refresh_experiment(
         .where(ExperimentTaskRow.experiment_id == experiment_id)
         .distinct()
     ).all()
-    new = experiment_state(states, is_cancelled=False)
+    new = experiment_state(states, old=old)
     if new is not old:
         session.execute(
             sa.update(ExperimentRow)
