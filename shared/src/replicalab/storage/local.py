@@ -21,7 +21,9 @@ class LocalObjectStore:
         self._folder = folder.absolute()
         self._temporary = self._folder / _TEMPORARY
         with _unavailable_on_failure(self._folder):
-            self._temporary.mkdir(mode=0o700, parents=True, exist_ok=True)
+            # With parents=True the mode would hold for the last folder only.
+            self._folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+            self._temporary.mkdir(mode=0o700, exist_ok=True)
 
     def put(self, key: str, body: bytes, media_type: str) -> None:  # noqa: ARG002 (kept in SQL)
         """Write beside, sync, rename: the key shows either nothing or the whole object."""
