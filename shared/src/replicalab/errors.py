@@ -224,6 +224,17 @@ class IllegalTransition(Conflict):
     remedy = "Read the state again: something else has moved on in the meantime."
 
 
+class QuotaExceeded(Conflict):
+    """The user has used all the compute that an administrator allows them."""
+
+    slug = "quota-exceeded"
+    title = "The compute quota is used up"
+    remedy = (
+        "Ask an administrator for more; experiments under way go on, and finished work can still "
+        "be read."
+    )
+
+
 class IdempotencyConflict(Conflict):
     """The Idempotency-Key was used before, with another body."""
 

@@ -12,6 +12,7 @@ import sqlalchemy as sa
 from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
 
+from replicalab.domain.priorities import Priority
 from replicalab.domain.states import ExperimentState, TaskState
 from replicalab.domain.tasks import Queue, TaskKind
 
@@ -65,6 +66,8 @@ class ExperimentRow(Base):
     spec: Mapped[dict[str, Any]]
     state: Mapped[ExperimentState] = mapped_column(default=ExperimentState.QUEUED)
     reused_tasks: Mapped[int] = mapped_column(default=0)
+    priority: Mapped[int] = mapped_column(sa.SmallInteger, default=Priority.NORMAL.rank)
+    held_at: Mapped[datetime | None]
     created_at: Mapped[datetime] = mapped_column(server_default=NOW)
     ended_at: Mapped[datetime | None]
     cancelled_at: Mapped[datetime | None]
@@ -91,6 +94,9 @@ class TaskRow(Base):
     params: Mapped[dict[str, Any]]
     inputs: Mapped[list[dict[str, Any]]]
     work: Mapped[float]
+    owner: Mapped[str]
+    priority: Mapped[int] = mapped_column(sa.SmallInteger, default=Priority.NORMAL.rank)
+    held: Mapped[bool] = mapped_column(default=False)
     state: Mapped[TaskState]
     unmet: Mapped[int] = mapped_column(default=0)
     attempts: Mapped[int] = mapped_column(default=0)
@@ -121,7 +127,23 @@ class TaskRow(Base):
                 "state NOT IN ('failed', 'cancelled', 'upstream-failed') AND evicted_at IS NULL"
             ),
         ),
-        sa.Index("ix_tasks_queued", "queue", "id", postgresql_where=sa.text("state = 'queued'")),
+        sa.Index(
+            "ix_tasks_waiting",
+            "queue",
+            "priority",
+            "owner",
+            "id",
+            postgresql_where=sa.text("state = 'queued' AND dispatched_at IS NULL AND NOT held"),
+        ),
+        sa.Index(
+            "ix_tasks_under_way",
+            "queue",
+            "dispatched_at",
+            postgresql_where=sa.text(
+                "state = 'running' OR (state = 'queued' AND dispatched_at IS NOT NULL)"
+            ),
+        ),
+        sa.Index("ix_tasks_pace", "queue", "id", postgresql_where=sa.text("state = 'succeeded'")),
         sa.Index("ix_tasks_retry", "not_before", postgresql_where=sa.text("state = 'retry-wait'")),
         sa.Index("ix_tasks_speed", "kind", "id", postgresql_where=sa.text("state = 'succeeded'")),
         sa.CheckConstraint("(state = 'running') = (worker IS NOT NULL)", name="running_has_worker"),
@@ -170,6 +192,34 @@ class TaskLeaseRow(Base):
     stage: Mapped[str] = mapped_column(default="")
 
     __table_args__ = (sa.Index(None, "until"), {"postgresql_with": {"fillfactor": 50}})
+
+
+class UsageRow(Base):
+    """Compute charged to a user: all of it, and with old use fading, as of ``counted_at``."""
+
+    __tablename__ = "usage"
+
+    owner: Mapped[str] = mapped_column(primary_key=True)
+    total_seconds: Mapped[float] = mapped_column(default=0.0)
+    decayed_seconds: Mapped[float] = mapped_column(default=0.0)
+    counted_at: Mapped[datetime] = mapped_column(server_default=NOW)
+    quota_seconds: Mapped[float | None]
+
+
+class WorkerRow(Base):
+    """A machine that runs tasks; ``streak`` counts losses in a row while others succeed."""
+
+    __tablename__ = "workers"
+
+    node: Mapped[str] = mapped_column(primary_key=True)
+    queue: Mapped[Queue]
+    version: Mapped[str]
+    device: Mapped[str]
+    first_seen_at: Mapped[datetime] = mapped_column(server_default=NOW)
+    last_seen_at: Mapped[datetime] = mapped_column(server_default=NOW)
+    streak: Mapped[int] = mapped_column(default=0)
+    drained_at: Mapped[datetime | None]
+    drain_reason: Mapped[str | None]
 
 
 class AttemptRow(Base):

@@ -8,6 +8,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from replicalab.domain.artifacts import ArtifactRef
 from replicalab.domain.measures import Measurement
+from replicalab.domain.priorities import Priority
 from replicalab.domain.specs import Spec
 from replicalab.domain.states import ExperimentState, TaskState
 from replicalab.domain.tasks import TaskKey, TaskKind
@@ -17,6 +18,15 @@ class Resource(BaseModel):
     """An answer; clients ignore fields they do not know, so that servers may grow."""
 
     model_config = ConfigDict(extra="ignore", frozen=True)
+
+
+class UsageRead(Resource):
+    """Compute charged to a user; failures of the installation are not."""
+
+    owner: str
+    total_seconds: float
+    recent_seconds: float = Field(description="Old use fades with a half-life of a day.")
+    quota_seconds: float | None = Field(description="Limit of the total; null: none.")
 
 
 class Progress(Resource):
@@ -41,6 +51,8 @@ class ExperimentRead(Resource):
     created_at: datetime
     ended_at: datetime | None
     progress: Progress
+    priority: Priority = Priority.NORMAL
+    is_held: bool = Field(default=False, description="Waiting tasks stay where they are.")
     reused_tasks: int = Field(description="Tasks that were already done or under way at submit.")
 
 

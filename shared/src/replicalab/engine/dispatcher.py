@@ -8,6 +8,7 @@ from replicalab.db.models import NOW, TaskRow
 from replicalab.domain.states import TaskState
 from replicalab.domain.tasks import Queue
 from replicalab.engine.doorbells import Doorbells
+from replicalab.engine.waiting import take_fairly
 
 _MOST_DOUBLINGS = 3
 
@@ -27,7 +28,7 @@ class Dispatcher:
         self._redispatch_seconds = redispatch_seconds
 
     def dispatch(self) -> int:
-        """Ring for waiting tasks, oldest first; returns how many doorbells were sent.
+        """Ring for waiting tasks in fair order; returns how many doorbells were sent.
 
         Raises:
             BrokerUnavailable: What was not rung stays unstamped and is tried again.
@@ -36,26 +37,32 @@ class Dispatcher:
 
     def _dispatch_queue(self, queue: Queue) -> int:
         with self._database.transaction() as session:
-            room = self._room(session, queue)
-            waiting = session.scalars(
+            ringing = self._overdue(session, queue)
+            ringing += take_fairly(session, queue, self._room(session, queue))
+            for task_id in ringing:
+                self._doorbells.ring(queue, task_id)
+            session.execute(
+                sa.update(TaskRow)
+                .where(TaskRow.id.in_(ringing))
+                .values(dispatched_at=NOW, dispatches=TaskRow.dispatches + 1)
+            )
+            return len(ringing)
+
+    def _overdue(self, session: Session, queue: Queue) -> list[int]:
+        """Tasks rung for long ago that nobody claimed; there are at most as many as doorbells."""
+        return list(
+            session.scalars(
                 sa.select(TaskRow.id)
                 .where(
                     TaskRow.queue == queue,
                     TaskRow.state == TaskState.QUEUED,
-                    sa.or_(TaskRow.dispatched_at.is_(None), self._is_overdue()),
+                    TaskRow.held.is_(False),
+                    self._is_overdue(),
                 )
                 .order_by(TaskRow.id)
-                .limit(room)
                 .with_for_update(skip_locked=True)
-            ).all()
-            for task_id in waiting:
-                self._doorbells.ring(queue, task_id)
-            session.execute(
-                sa.update(TaskRow)
-                .where(TaskRow.id.in_(waiting))
-                .values(dispatched_at=NOW, dispatches=TaskRow.dispatches + 1)
             )
-            return len(waiting)
+        )
 
     def _is_overdue(self) -> sa.ColumnElement[bool]:
         """Rung before, never claimed: wait 1, 2, 4, then 8 times the redispatch interval."""
@@ -71,7 +78,7 @@ class Dispatcher:
             count.where(
                 TaskRow.state == TaskState.QUEUED,
                 TaskRow.dispatched_at.is_not(None),
-                ~self._is_overdue(),
+                TaskRow.held.is_(False),
             )
         )
         return max(max(2 * running, 4) - (rung or 0), 0)

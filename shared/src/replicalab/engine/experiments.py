@@ -1,6 +1,7 @@
 """Experiments as the gateway sees them: submit, look, cancel."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from functools import partial
 from uuid import UUID
 
 import sqlalchemy as sa
@@ -9,6 +10,7 @@ from sqlalchemy.orm import Session
 from replicalab.db.database import Database
 from replicalab.db.models import NOW, ExperimentRow, ExperimentTaskRow, TaskLeaseRow, TaskRow
 from replicalab.domain.artifacts import ArtifactRef
+from replicalab.domain.priorities import Priority
 from replicalab.domain.resources import (
     ArtifactRead,
     EventRead,
@@ -23,7 +25,7 @@ from replicalab.domain.resources import (
 from replicalab.domain.specs import SPEC, ExperimentSpec, TrainingSpec
 from replicalab.domain.states import ExperimentState, TaskState
 from replicalab.domain.tasks import TaskKey
-from replicalab.engine import details
+from replicalab.engine import demand, details
 from replicalab.engine.journal import Journal
 from replicalab.engine.progress import Speeds, TaskStanding, eta_seconds, progress_of
 from replicalab.engine.submission import Submission, living_tasks, unreadable_tasks
@@ -42,7 +44,12 @@ class Experiments:
         self._speeds = Speeds()
 
     def submit(
-        self, spec: ExperimentSpec | TrainingSpec, *, owner: str, idempotency_key: str | None
+        self,
+        spec: ExperimentSpec | TrainingSpec,
+        *,
+        owner: str,
+        idempotency_key: str | None,
+        priority: Priority = Priority.NORMAL,
     ) -> tuple[ExperimentRead, bool]:
         """Accept ``spec``; with a key that was used before, answer as then.
 
@@ -52,6 +59,7 @@ class Experiments:
         Raises:
             InvalidRequest: The parts of the specification do not fit together.
             IdempotencyConflict: The key was used for another specification.
+            QuotaExceeded: The owner has used up their compute.
         """
         tasks = plan(spec)
         with self._database.transaction() as session:
@@ -59,7 +67,9 @@ class Experiments:
             experiment_id = submission.replay(spec, owner, idempotency_key)
             replayed = experiment_id is not None
             if experiment_id is None:
-                experiment_id = submission.accept(spec, tasks, owner, idempotency_key)
+                experiment_id = submission.accept(
+                    spec, tasks, owner=owner, key=idempotency_key, priority=priority
+                )
             return self._read(session, experiment_id), replayed
 
     def validate(self, spec: ExperimentSpec | TrainingSpec) -> PlanRead:
@@ -148,6 +158,32 @@ class Experiments:
             if row.state.is_terminal:
                 raise IllegalTransition(f"The experiment has ended: it {row.state}.")
             self._cancel(session, experiment_id, tasks)
+            return self._read(session, experiment_id)
+
+    def hold(self, experiment_id: UUID) -> ExperimentRead:
+        """Let waiting tasks wait until ``release``; running ones go on, shared ones as well."""
+        return self._change(experiment_id, partial(demand.set_hold, is_held=True))
+
+    def release(self, experiment_id: UUID) -> ExperimentRead:
+        """End a hold."""
+        return self._change(experiment_id, partial(demand.set_hold, is_held=False))
+
+    def reprioritise(self, experiment_id: UUID, priority: Priority) -> ExperimentRead:
+        """Move an experiment to another priority class."""
+        return self._change(experiment_id, partial(demand.set_priority, priority=priority))
+
+    def _change(
+        self, experiment_id: UUID, change: Callable[[Session, UUID], None]
+    ) -> ExperimentRead:
+        with self._database.transaction() as session:
+            tasks = demand.lock_open_tasks(session, experiment_id)
+            row = session.get(ExperimentRow, experiment_id, with_for_update=True)
+            if row is None:
+                raise _not_found(experiment_id)
+            if row.state.is_terminal:
+                raise IllegalTransition(f"The experiment has ended: it {row.state}.")
+            change(session, experiment_id)
+            demand.follow_demand(session, tasks)
             return self._read(session, experiment_id)
 
     def tasks(self, experiment_id: UUID) -> Sequence[TaskRead]:
@@ -250,6 +286,8 @@ class Experiments:
             created_at=row.created_at,
             ended_at=row.ended_at,
             progress=progress_of(standings, self._speeds.measured(session)),
+            priority=Priority.of_rank(row.priority),
+            is_held=row.held_at is not None,
             reused_tasks=row.reused_tasks,
         )
 

@@ -10,6 +10,7 @@ from replicalab.domain.states import TaskState
 from replicalab.engine import endings
 from replicalab.engine.failures import FailureClass
 from replicalab.engine.journal import Journal
+from replicalab.engine.usage import REFUNDED, charge
 
 
 def leave_running(
@@ -45,12 +46,14 @@ def close_attempt(
     failure: FailureClass | None = None,
     error: str | None = None,
 ) -> None:
-    """Write how the attempt under ``epoch`` ended."""
+    """Write how the attempt under ``epoch`` ended, and charge its owner unless refunded."""
     session.execute(
         sa.update(AttemptRow)
         .where(AttemptRow.task_id == task_id, AttemptRow.epoch == epoch)
         .values(ended_at=NOW, outcome=outcome, error_class=failure, error=error)
     )
+    if failure not in REFUNDED:
+        charge(session, task_id)
 
 
 def evict(session: Session, task_ids: sa.Select[int]) -> None:

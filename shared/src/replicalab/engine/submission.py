@@ -19,13 +19,16 @@ from replicalab.db.models import (
     TaskEdgeRow,
     TaskRow,
 )
+from replicalab.domain.priorities import Priority
 from replicalab.domain.specs import ExperimentSpec, TrainingSpec
 from replicalab.domain.states import ExperimentState, TaskState
 from replicalab.domain.tasks import TaskDefinition, TaskKey
 from replicalab.engine import endings
+from replicalab.engine.demand import follow_demand
 from replicalab.engine.details import ref_of_row
 from replicalab.engine.journal import Journal
 from replicalab.engine.moves import evict
+from replicalab.engine.usage import check_quota
 from replicalab.errors import IdempotencyConflict
 from replicalab.planning.builder import Plan
 from replicalab.planning.keys import digest_of
@@ -108,10 +111,17 @@ class Submission:
         return row.experiment_id
 
     def accept(
-        self, spec: ExperimentSpec | TrainingSpec, plan: Plan, owner: str, key: str | None
+        self,
+        spec: ExperimentSpec | TrainingSpec,
+        plan: Plan,
+        *,
+        owner: str,
+        key: str | None,
+        priority: Priority,
     ) -> UUID:
-        """Write the experiment and return its id."""
+        """Write the experiment and return its id; raises ``QuotaExceeded``."""
         session = self._session
+        check_quota(session, owner)
         reused = self._reusable(plan)
         experiment_id = uuid7()
         session.add(
@@ -121,11 +131,12 @@ class Submission:
                 name=spec.name,
                 kind=spec.kind,
                 spec=spec.model_dump(mode="json"),
+                priority=priority.rank,
                 reused_tasks=len(reused),
             )
         )
         session.flush()
-        ids = self._insert_missing(plan, reused)
+        ids = self._insert_missing(plan, reused, owner, priority)
         session.execute(
             sa.insert(ExperimentTaskRow),
             [
@@ -144,6 +155,7 @@ class Submission:
                     owner=owner, key=key, body_sha256=digest_of(spec), experiment_id=experiment_id
                 )
             )
+        follow_demand(session, [task.id for task in reused.values()])
         self._journal.experiment(
             experiment_id, "experiment-state", state=ExperimentState.QUEUED.value
         )
@@ -172,7 +184,9 @@ class Submission:
         )
         return {row.key: LivingTask(row.id, row.state) for row in rows}
 
-    def _insert_missing(self, plan: Plan, reused: dict[TaskKey, LivingTask]) -> dict[TaskKey, int]:
+    def _insert_missing(
+        self, plan: Plan, reused: dict[TaskKey, LivingTask], owner: str, priority: Priority
+    ) -> dict[TaskKey, int]:
         """Insert the tasks that do not live; returns the row id of every task of the plan."""
         session = self._session
         ids = {key: task.id for key, task in reused.items()}
@@ -188,7 +202,15 @@ class Submission:
             ).all()
         )
         now = session.execute(sa.select(NOW)).scalar_one()
-        rows = [_row_of(task, succeeded, generations.get(task.key, 0) + 1, now) for task in missing]
+        rows = [
+            {
+                **_row_of(task, succeeded, now),
+                "generation": generations.get(task.key, 0) + 1,
+                "owner": owner,
+                "priority": priority.rank,
+            }
+            for task in missing
+        ]
         new = session.execute(
             sa.insert(TaskRow).returning(TaskRow.id, TaskRow.key, sort_by_parameter_order=True),
             rows,
@@ -205,13 +227,10 @@ class Submission:
         return ids
 
 
-def _row_of(
-    task: TaskDefinition, succeeded: set[TaskKey], generation: int, now: datetime
-) -> dict[str, object]:
+def _row_of(task: TaskDefinition, succeeded: set[TaskKey], now: datetime) -> dict[str, object]:
     unmet = sum(parent not in succeeded for parent in task.parents)
     return {
         "key": task.key,
-        "generation": generation,
         "kind": task.kind,
         "queue": task.queue,
         "params": task.params.model_dump(mode="json"),

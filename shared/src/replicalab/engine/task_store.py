@@ -34,6 +34,7 @@ from replicalab.engine import endings, moves
 from replicalab.engine.details import ref_of_row
 from replicalab.engine.failures import POLICIES, FailureClass
 from replicalab.engine.journal import Journal
+from replicalab.engine.waiting import take_fairly
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,11 +69,22 @@ class TaskStore:
         self._lease = sa.func.make_interval(0, 0, 0, 0, 0, 0, lease_seconds)
 
     def next_queued(self, queue: Queue) -> int | None:
-        """The first waiting task of ``queue``, for workers that look for themselves."""
+        """The task of ``queue`` to run next, for workers that look for themselves.
+
+        Tasks without a doorbell come first; those rung for may be on their way to a worker.
+        """
         with self._database.transaction() as session:
+            fair = take_fairly(session, queue, 1)
+            if fair:
+                return fair[0]
             return session.scalar(
                 sa.select(TaskRow.id)
-                .where(TaskRow.queue == queue, TaskRow.state == TaskState.QUEUED)
+                .where(
+                    TaskRow.queue == queue,
+                    TaskRow.state == TaskState.QUEUED,
+                    TaskRow.dispatched_at.is_not(None),
+                    TaskRow.held.is_(False),
+                )
                 .order_by(TaskRow.id)
                 .limit(1)
             )
@@ -86,6 +98,7 @@ class TaskStore:
                     TaskRow.id == task_id,
                     TaskRow.state == TaskState.QUEUED,
                     TaskRow.cancel_requested.is_(False),
+                    TaskRow.held.is_(False),
                 )
                 .values(
                     state=TaskState.RUNNING,

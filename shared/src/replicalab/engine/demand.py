@@ -1,0 +1,65 @@
+"""Tasks follow the experiments that need them: their class, and whether they are held."""
+
+from collections.abc import Sequence
+from uuid import UUID
+
+import sqlalchemy as sa
+from sqlalchemy.orm import Session
+
+from replicalab.db.models import NOW, ExperimentRow, ExperimentTaskRow, TaskRow
+from replicalab.domain.priorities import Priority
+from replicalab.engine.journal import Journal
+
+
+def set_priority(session: Session, experiment_id: UUID, priority: Priority) -> None:
+    """Give an experiment another class; the caller has locked its tasks."""
+    session.execute(
+        sa.update(ExperimentRow)
+        .where(ExperimentRow.id == experiment_id)
+        .values(priority=priority.rank)
+    )
+
+
+def set_hold(session: Session, experiment_id: UUID, *, is_held: bool) -> None:
+    """Hold or release an experiment; the caller has locked its tasks."""
+    session.execute(
+        sa.update(ExperimentRow)
+        .where(ExperimentRow.id == experiment_id)
+        .values(held_at=NOW if is_held else None)
+    )
+
+
+def lock_open_tasks(session: Session, experiment_id: UUID) -> Sequence[int]:
+    """Ids of the experiment's unfinished tasks, locked in the order that everyone uses."""
+    return session.scalars(
+        sa.select(TaskRow.id)
+        .join(ExperimentTaskRow, ExperimentTaskRow.task_id == TaskRow.id)
+        .where(ExperimentTaskRow.experiment_id == experiment_id, TaskRow.ended_at.is_(None))
+        .order_by(TaskRow.id)
+        .with_for_update(of=TaskRow)
+    ).all()
+
+
+def follow_demand(session: Session, task_ids: Sequence[int]) -> None:
+    """Give tasks the most urgent class of the living experiments that need them.
+
+    A task is held only while every one of them is held. Tasks that nobody living needs keep what
+    they have: they are about to be cancelled, or run already.
+    """
+    demand = (
+        sa.select(
+            ExperimentTaskRow.task_id,
+            sa.func.min(ExperimentRow.priority).label("priority"),
+            sa.func.bool_and(ExperimentRow.held_at.is_not(None)).label("held"),
+        )
+        .join(ExperimentRow, ExperimentRow.id == ExperimentTaskRow.experiment_id)
+        .where(ExperimentTaskRow.task_id.in_(task_ids), ExperimentRow.ended_at.is_(None))
+        .group_by(ExperimentTaskRow.task_id)
+        .subquery()
+    )
+    session.execute(
+        sa.update(TaskRow)
+        .where(TaskRow.id == demand.c.task_id, TaskRow.ended_at.is_(None))
+        .values(priority=demand.c.priority, held=demand.c.held)
+    )
+    Journal(wakes_scheduler=True).write(session)

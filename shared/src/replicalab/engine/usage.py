@@ -1,0 +1,78 @@
+"""What users have used: charged when an attempt ends, refunded where the installation failed."""
+
+from collections.abc import Sequence
+
+import sqlalchemy as sa
+from sqlalchemy.dialects.postgresql import insert
+from sqlalchemy.orm import Session
+
+from replicalab.db.models import NOW, TaskRow, UsageRow
+from replicalab.domain.resources import UsageRead
+from replicalab.engine.failures import FailureClass
+from replicalab.engine.fairness import HALF_LIFE_SECONDS
+from replicalab.errors import QuotaExceeded
+
+REFUNDED = frozenset({FailureClass.LOST, FailureClass.DEPENDENCY, FailureClass.RESOURCE})
+"""Failures of the installation, not of the work: the user does not pay for them."""
+
+
+def charge(session: Session, task_id: int) -> None:
+    """Charge the attempt that has just ended to the task's owner."""
+    table = UsageRow.__table__
+    seconds = sa.select(TaskRow.owner, TaskRow.seconds, TaskRow.seconds).where(
+        TaskRow.id == task_id
+    )
+    new = insert(UsageRow).from_select(["owner", "total_seconds", "decayed_seconds"], seconds)
+    session.execute(
+        new.on_conflict_do_update(
+            index_elements=[table.c.owner],
+            set_={
+                "total_seconds": table.c.total_seconds + new.excluded.total_seconds,
+                "decayed_seconds": remaining_seconds() + new.excluded.decayed_seconds,
+                "counted_at": NOW,
+            },
+        )
+    )
+
+
+def remaining_seconds() -> sa.ColumnElement[float]:
+    """Decayed use as of now."""
+    age = sa.extract("epoch", NOW - UsageRow.counted_at)
+    return UsageRow.decayed_seconds * sa.func.power(2.0, -age / HALF_LIFE_SECONDS)
+
+
+def check_quota(session: Session, owner: str) -> None:
+    """Raise ``QuotaExceeded`` when ``owner`` has used up their compute."""
+    row = session.get(UsageRow, owner)
+    if row is None or row.quota_seconds is None or row.total_seconds < row.quota_seconds:
+        return
+    raise QuotaExceeded(
+        f"{row.total_seconds:.0f} of {row.quota_seconds:.0f} seconds of compute are used; "
+        "ask an administrator for more.",
+        used_seconds=row.total_seconds,
+        quota_seconds=row.quota_seconds,
+    )
+
+
+def set_quota(session: Session, owner: str, seconds: float | None) -> None:
+    """Allow ``owner`` so many seconds of compute in all; None lifts the limit."""
+    session.execute(
+        insert(UsageRow)
+        .values(owner=owner, quota_seconds=seconds, total_seconds=0.0, decayed_seconds=0.0)
+        .on_conflict_do_update(index_elements=["owner"], set_={"quota_seconds": seconds})
+    )
+
+
+def usage_of_everyone(session: Session) -> Sequence[UsageRead]:
+    """Use and quota of every user who has any, heaviest first."""
+    recent = remaining_seconds()
+    rows = session.execute(sa.select(UsageRow, recent).order_by(recent.desc())).all()
+    return [
+        UsageRead(
+            owner=row.owner,
+            total_seconds=row.total_seconds,
+            recent_seconds=float(seconds),
+            quota_seconds=row.quota_seconds,
+        )
+        for row, seconds in rows
+    ]

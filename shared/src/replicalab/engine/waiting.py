@@ -1,0 +1,118 @@
+"""Taking waiting tasks in fair order, at a cost that does not grow with their number.
+
+A partial index holds exactly the tasks that wait without a doorbell, ordered by queue, class, owner
+and age. Its distinct (class, owner) pairs are found by skipping through it, so a release reads a
+few index entries per owner, whether ten tasks wait or a million.
+"""
+
+from collections import defaultdict
+
+import sqlalchemy as sa
+from sqlalchemy.orm import Session
+
+from replicalab.db.models import TaskRow, UsageRow
+from replicalab.domain.states import TaskState
+from replicalab.domain.tasks import Queue
+from replicalab.engine.fairness import Lane, fair_turns
+from replicalab.engine.usage import remaining_seconds
+
+_ASSUMED_TASK_SECONDS = 10.0
+_RECENT_TASKS = 40
+
+_LANES = sa.text(
+    """
+    WITH RECURSIVE lanes AS (
+        (SELECT priority, owner FROM tasks
+         WHERE queue = :queue AND state = 'queued' AND dispatched_at IS NULL AND NOT held
+         ORDER BY priority, owner LIMIT 1)
+        UNION ALL
+        SELECT following.priority, following.owner
+        FROM lanes CROSS JOIN LATERAL (
+            SELECT priority, owner FROM tasks
+            WHERE queue = :queue AND state = 'queued' AND dispatched_at IS NULL AND NOT held
+              AND (priority, owner) > (lanes.priority, lanes.owner)
+            ORDER BY priority, owner LIMIT 1) AS following
+    )
+    SELECT priority, owner FROM lanes
+    """
+)
+
+
+def take_fairly(session: Session, queue: Queue, room: int) -> list[int]:
+    """Ids of up to ``room`` tasks that wait without a doorbell, locked, in the order to ring."""
+    taken: list[int] = []
+    empty: set[Lane] = set()
+    while len(taken) < room:
+        lanes = [lane for lane in _lanes(session, queue) if lane not in empty]
+        if not lanes:
+            break
+        shares: dict[Lane, int] = defaultdict(int)
+        usage = usage_seconds(session, queue)
+        turns = fair_turns(lanes, usage, _task_seconds(session, queue))
+        for lane, _ in zip(turns, range(room - len(taken)), strict=False):
+            shares[lane] += 1
+        for lane, share in shares.items():
+            ids = _oldest(session, queue, lane, share, taken)
+            taken.extend(ids)
+            if len(ids) < share:
+                empty.add(lane)
+    return taken
+
+
+def usage_seconds(session: Session, queue: Queue) -> dict[str, float]:
+    """Decayed compute of every owner, with the tasks that run or were rung for in ``queue``."""
+    usage: dict[str, float] = defaultdict(float)
+    for owner, seconds in session.execute(sa.select(UsageRow.owner, remaining_seconds())).all():
+        usage[owner] = float(seconds)
+    expected = _task_seconds(session, queue)
+    under_way = session.execute(
+        sa.select(TaskRow.owner, sa.func.count())
+        .where(
+            TaskRow.queue == queue,
+            sa.or_(
+                TaskRow.state == TaskState.RUNNING,
+                sa.and_(TaskRow.state == TaskState.QUEUED, TaskRow.dispatched_at.is_not(None)),
+            ),
+        )
+        .group_by(TaskRow.owner)
+    ).all()
+    for owner, count in under_way:
+        usage[owner] += expected * count
+    return usage
+
+
+def _lanes(session: Session, queue: Queue) -> list[Lane]:
+    rows = session.execute(_LANES, {"queue": queue.value}).all()
+    return [Lane(row.priority, row.owner) for row in rows]
+
+
+def _oldest(session: Session, queue: Queue, lane: Lane, number: int, taken: list[int]) -> list[int]:
+    return list(
+        session.scalars(
+            sa.select(TaskRow.id)
+            .where(
+                TaskRow.queue == queue,
+                TaskRow.state == TaskState.QUEUED,
+                TaskRow.dispatched_at.is_(None),
+                TaskRow.held.is_(False),
+                TaskRow.priority == lane.priority,
+                TaskRow.owner == lane.owner,
+                TaskRow.id.not_in(taken),
+            )
+            .order_by(TaskRow.id)
+            .limit(number)
+            .with_for_update(skip_locked=True)
+        )
+    )
+
+
+def _task_seconds(session: Session, queue: Queue) -> float:
+    """Mean seconds of the latest tasks of the queue."""
+    latest = (
+        sa.select(TaskRow.seconds)
+        .where(TaskRow.queue == queue, TaskRow.state == TaskState.SUCCEEDED)
+        .order_by(TaskRow.id.desc())
+        .limit(_RECENT_TASKS)
+        .subquery()
+    )
+    return session.scalar(sa.select(sa.func.avg(latest.c.seconds))) or _ASSUMED_TASK_SECONDS
