@@ -40,37 +40,6 @@ def experiment(lab: Lab) -> ExperimentRead:
     return lab.submit(SPEC)
 
 
-@pytest.fixture
-def server(app: FastAPI, wakeups: Wakeups) -> Iterator[str]:
-    """Address of the gateway behind a real socket."""
-    config = uvicorn.Config(app, port=0, log_config=None, ws="none")
-    server = Server(config, wakeups)
-    thread = threading.Thread(target=server.run)
-    thread.start()
-    while not server.started:
-        time.sleep(0.01)
-    (port,) = {s.getsockname()[1] for part in server.servers for s in part.sockets}
-    yield f"http://127.0.0.1:{port}"
-    server.should_exit = True
-    thread.join()
-
-
-@pytest.fixture
-def working(run_all_tasks: Callable[[], None]) -> Iterator[None]:
-    """A worker that does every task as soon as it is submitted."""
-    done = threading.Event()
-
-    def work() -> None:
-        while not done.wait(0.05):
-            run_all_tasks()
-
-    thread = threading.Thread(target=work)
-    thread.start()
-    yield
-    done.set()
-    thread.join()
-
-
 def test_what_is_submitted_can_be_found(lab: Lab, experiment: ExperimentRead) -> None:
     assert lab.get(experiment).spec == SPEC
     assert lab.get(str(experiment.id)) == lab.get(experiment.id)
