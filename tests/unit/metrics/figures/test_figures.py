@@ -144,7 +144,7 @@ def test_a_class_that_was_never_reconstructed_is_still_named(projection: Project
 def test_panels_name_step_sample_size_and_variance(projection: Projection) -> None:
     texts = texts_of(draw_components(projection))
     assert "$t_{re}$ = 18, n = 12" in texts
-    assert "component 2 (25.0% of the real variance)" in texts
+    assert "component 2 (25.0 % of the real variance)" in texts
     assert "real training images, n = 12" in texts
 
 
