@@ -55,6 +55,7 @@ class EmbeddedStack:
         self._mark = secrets.token_hex(8)
         self._stopping = threading.Event()
         self._ready = threading.Event()
+        self._ended = threading.Event()
         self._failure: BaseException | None = None
         self._thread: threading.Thread | None = None
         self.url = ""
@@ -98,7 +99,7 @@ class EmbeddedStack:
         self._thread = threading.Thread(target=self._run, name="stack")
         self._thread.start()
         try:
-            while self._thread.is_alive() and not self._ready.wait(CHECK_SECONDS):
+            while not self._ready.wait(CHECK_SECONDS) and not self._ended.is_set():
                 continue
         except BaseException:
             self.stop()
@@ -107,15 +108,16 @@ class EmbeddedStack:
 
     def wait(self) -> None:
         """Block while the stack runs; raises ``ServiceUnreachable`` when a part is given up."""
-        while self._thread is not None and self._thread.is_alive():
-            self._thread.join(CHECK_SECONDS)
+        if self._thread is not None:
+            self._ended.wait()
         self._raise_failure()
 
     def stop(self) -> None:
         """Stop services, then servers; a stack of another process is left alone."""
         self._stopping.set()
         if self._thread is not None:
-            self._thread.join()
+            # Not join(): interrupted by a signal, it takes a living thread for a dead one.
+            self._ended.wait()
 
     def _raise_failure(self) -> None:
         if self._failure is not None:
@@ -134,12 +136,18 @@ class EmbeddedStack:
         except Exception as error:  # noqa: BLE001 (raised again by the thread that waits for us)
             self._failure = error
         finally:
-            self._on_message("stopping")
-            services.stop()
-            servers.stop()
-            kill_marked(self._mark)
-            self._data.forget_state()
-            self._data.release()
+            try:
+                self._halt(servers, services)
+            finally:
+                self._ended.set()
+
+    def _halt(self, servers: Supervisor, services: Supervisor) -> None:
+        self._on_message("stopping")
+        services.stop()
+        servers.stop()
+        kill_marked(self._mark)
+        self._data.forget_state()
+        self._data.release()
 
     def _launch(self, servers: Supervisor, services: Supervisor) -> None:
         self._clear_leftovers()
