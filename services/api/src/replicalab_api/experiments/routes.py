@@ -136,7 +136,7 @@ def list_experiments(
 
 
 @router.get(
-    "/{experiment_id}",
+    "/{experiment_id:id}",
     response_model=ExperimentRead,
     responses=NOT_FOUND | {304: {"description": "Your copy is the present one."}},
 )
