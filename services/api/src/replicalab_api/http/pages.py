@@ -68,7 +68,7 @@ router = APIRouter(prefix="/problems", tags=["problems"])
 
 
 @router.get(
-    "/{slug}", response_class=PlainTextResponse, responses=responses(NotFound, InvalidRequest)
+    "/{slug}", response_class=MarkdownResponse, responses=responses(NotFound, InvalidRequest)
 )
 def get_problem_page(
     slug: Annotated[str, PathParameter(max_length=64, examples=["invalid-json"])],
