@@ -8,6 +8,7 @@ import sys
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 
 import httpx
@@ -20,6 +21,8 @@ from replicalab.stack.processes import marked_pids
 from replicalab.stack.state import DataFolder
 from tests.fixtures.servers import environment
 from tests.integration.stack.conftest import eventually, is_alive
+
+get = partial(httpx.get, trust_env=False, timeout=30)
 
 pytestmark = [
     pytest.mark.integration,
@@ -95,9 +98,9 @@ def test_a_second_stack_joins_the_first_and_does_not_stop_it(
     with EmbeddedStack(data) as guest:
         guest.start()
         assert not guest.is_owner
-        assert httpx.get(f"{guest.url}/readyz").is_success
+        assert get(f"{guest.url}/readyz").is_success
     assert running.poll() is None
-    assert httpx.get(f"{guest.url}/readyz").is_success
+    assert get(f"{guest.url}/readyz").is_success
 
 
 def test_a_killed_service_comes_back(data: Path, running: subprocess.Popen[str]) -> None:
@@ -111,7 +114,7 @@ def test_a_killed_service_comes_back(data: Path, running: subprocess.Popen[str])
 
     def is_back() -> bool:
         try:
-            return httpx.get(f"{state.url}/readyz").is_success
+            return get(f"{state.url}/readyz").is_success
         except httpx.TransportError:
             return False
 
@@ -134,13 +137,13 @@ def test_a_killed_stack_leaves_no_process_and_starts_again_and_ends_clean(
         pids = processes_of(data)
         assert len(pids) >= 6
         experiments = f"{stack.url}/v1/experiments"
-        assert httpx.get(experiments).status_code == 401
+        assert get(experiments).status_code == 401
         token = {"Authorization": f"Bearer {stack.token}"}
-        assert httpx.get(experiments, headers=token).status_code == 200
+        assert get(experiments, headers=token).status_code == 200
     assert [pid for pid in pids if is_alive(pid)] == []
     assert DataFolder(data).read_state() is None
     with pytest.raises(httpx.ConnectError):
-        httpx.get(stack.url)
+        get(stack.url)
 
 
 def test_a_port_in_use_is_refused_before_anything_starts(data: Path) -> None:
