@@ -25,7 +25,12 @@ def test_the_eta_is_the_remaining_work_at_the_measured_speed() -> None:
 
 
 def test_the_eta_is_unknown_until_most_of_what_is_left_was_measured() -> None:
-    assert eta_seconds(RECONSTRUCTIONS, {TaskKind.EVALUATE: 1.0}) is None
+    long = [standing(TaskKind.RECONSTRUCT, TaskState.QUEUED, 1e6)]
+    assert eta_seconds(long, {TaskKind.EVALUATE: 1.0}) is None
+
+
+def test_the_eta_of_little_work_is_given_without_a_measurement() -> None:
+    assert eta_seconds([standing(TaskKind.REPORT, TaskState.QUEUED, 1)], {}) == pytest.approx(10)
 
 
 def test_queues_work_side_by_side() -> None:

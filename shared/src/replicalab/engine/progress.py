@@ -16,6 +16,9 @@ from replicalab.domain.tasks import QUEUES, TaskKind
 _RECENT_TASKS = 40
 _CACHE_SECONDS = 3.0
 
+_SHORT_SECONDS = 60.0
+"""What the priors put below this is short on any machine, and its ETA is given."""
+
 _PRIOR_SECONDS_PER_WORK: Mapping[TaskKind, float] = {
     TaskKind.PREPARE_DATASET: 3e-4,
     TaskKind.TRAIN_GENERATOR: 1e-3,
@@ -29,7 +32,7 @@ _PRIOR_SECONDS_PER_WORK: Mapping[TaskKind, float] = {
 """Seconds per unit of work before anything was measured: the digits study on two CPU cores.
 
 They only weigh the stages of a progress bar against each other. An ETA is given once speeds have
-been measured for the kinds that make up most of what is left.
+been measured for the kinds that make up most of what is left, or when little is left.
 """
 
 
@@ -82,8 +85,9 @@ def eta_seconds(tasks: Sequence[TaskStanding], measured: Mapping[TaskKind, float
     """
     left = [task for task in tasks if not task.state.is_terminal]
     seconds = {id(task): _seconds(task, measured) * (1 - _done(task)) for task in left}
+    total = sum(seconds.values())
     known = sum(seconds[id(task)] for task in left if task.kind in measured)
-    if known < sum(seconds.values()) / 2:
+    if known < total / 2 and total > _SHORT_SECONDS:
         return None
     by_queue: dict[str, float] = {}
     running: dict[str, int] = {}
