@@ -107,12 +107,12 @@ def test_results_have_a_line_per_t_re_with_value_interval_and_n() -> None:
     console.print(table)
     text = shown(console)
     assert text.index("0.75") < text.index("0.5 ")
-    for part in ("accuracy", "recall", "test", "nats", "[0.625, 0.875]", "n = 3 seeds"):
+    for part in ("accuracy", "recall", "test", "nats", "0.75 [0.625, 0.875]", "n = 3 seeds"):
         assert part in text
     assert "explained" not in text
 
 
-@pytest.mark.parametrize(("width", "tables"), [(40, 5), (80, 2), (200, 1)])
+@pytest.mark.parametrize(("width", "tables"), [(40, 5), (80, 3), (200, 1)])
 def test_results_are_cut_into_tables_that_fit(width: int, tables: int) -> None:
     rows = [row(f"measure {number}", 9, 0.5) for number in range(5)]
     console = console_of(width)
@@ -122,6 +122,15 @@ def test_results_are_cut_into_tables_that_fit(width: int, tables: int) -> None:
     assert len(found) == tables
     assert "…" not in shown(console)
     assert shown(console).count("[0.375, 0.625]") == 5
+
+
+def test_an_n_that_differs_stands_with_its_value() -> None:
+    console = console_of(80)
+    other = row("accuracy", 9, 0.5).measurement.model_copy(update={"n": 2})
+    rows = [row("accuracy", 0, 0.5), ResultRow(task_key="0" * 64, measurement=other)]
+    (table,) = result_tables(rows, console.width)
+    console.print(table)
+    assert shown(console).count("n = 3 seeds") == shown(console).count("n = 2 seeds") == 1
 
 
 def test_there_may_be_no_results() -> None:

@@ -22,7 +22,7 @@ from replicalab.client.connection import (
 )
 from replicalab.client.lab import Lab
 from replicalab.domain.artifacts import REPORT, RESULTS_CSV
-from replicalab.domain.resources import ExperimentRead
+from replicalab.domain.resources import PlanRead
 from replicalab.domain.states import ExperimentState
 from replicalab.stack.embedded import EmbeddedStack
 from replicalab.stack.state import default_data_folder
@@ -73,6 +73,7 @@ def demo(
         Lab(stack.url, stack.token) as lab,
     ):
         spec = preset("digits")
+        plan = lab.validate(spec)
         experiment = lab.submit(spec)
         notes.print(f"submitted {spec.name!r} as {experiment.id}", highlight=False)
         ended = Commands(lab, console, notes).follow(experiment.id)
@@ -84,17 +85,18 @@ def demo(
             console.print(table)
         report = lab.download(ended, REPORT, output)
         results.to_csv(output / RESULTS_CSV)
-        console.print(_summary(ended, time.monotonic() - began), highlight=False)
+        console.print(_summary(plan, time.monotonic() - began), highlight=False)
         for path in (report, output / RESULTS_CSV):
             console.print(f"  {path.absolute()}", highlight=False, soft_wrap=True)
 
 
-def _summary(experiment: ExperimentRead, seconds: float) -> str:
-    total, reused = experiment.progress.tasks_total, experiment.reused_tasks
-    if reused == total:
+def _summary(plan: PlanRead, seconds: float) -> str:
+    """How long it took, and how much of it was there before: the plan was asked for first."""
+    total, hits = len(plan.tasks), plan.cache_hits
+    if hits == total:
         origin = f"all {total} tasks answered from the cache"
-    elif reused:
-        origin = f"{reused} of {total} tasks answered from the cache"
+    elif hits:
+        origin = f"{hits} of {total} tasks answered from the cache"
     else:
         origin = f"all {total} tasks computed now"
     return f"Done in {seconds:.0f} s ({origin}). Report and table:"

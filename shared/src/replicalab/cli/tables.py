@@ -27,8 +27,8 @@ STYLES: Mapping[str, str] = {
     TaskState.QUARANTINED: "yellow",
     TaskState.UPSTREAM_FAILED: "dim",
 }
-VALUE_COLUMNS = 20
-"""Width of a cell with an interval, borders included."""
+VALUE_WIDTH = 26
+"""Width of a column of values with intervals, borders included."""
 
 Heading = tuple[str, str, str]
 """Name, reference and unit of a measurement."""
@@ -47,32 +47,53 @@ def _heading(measurement: Measurement) -> Heading:
     return measurement.name, measurement.reference or "", unit
 
 
-def _cell(measurement: Measurement | None) -> str:
+def _size(measurement: Measurement) -> str:
+    return f"n = {measurement.n} {measurement.n_unit}"
+
+
+def _cell(measurement: Measurement | None, common_size: str | None) -> str:
     if measurement is None:
         return ""
-    lines = [f"{measurement.value:.4g}"]
+    parts = [f"{measurement.value:.4g}"]
     if measurement.interval is not None:
-        lines.append(f"[{measurement.interval.low:.4g}, {measurement.interval.high:.4g}]")
-    lines.append(f"n = {measurement.n} {measurement.n_unit}")
-    return "\n".join(lines)
+        parts.append(f"[{measurement.interval.low:.4g}, {measurement.interval.high:.4g}]")
+    if common_size is None:
+        parts.append(f"\n{_size(measurement)}")
+    return " ".join(parts)
 
 
 def result_tables(rows: Iterable[ResultRow], width: int) -> Iterator[Table]:
-    """One line a ``t_re``: mean, interval and n of every measure, in as many tables as fit."""
-    measurements = [row.measurement for row in rows if row.measurement.t_re is not None]
-    headings = list(dict.fromkeys(map(_heading, measurements)))
-    cells = {(m.t_re, _heading(m)): m for m in measurements}
-    sets = sorted({m.t_re for m in measurements if m.t_re is not None})
-    at_once = max(1, (width - 9) // VALUE_COLUMNS)
+    """One line a ``t_re``: value, interval and n of every measure, in as many tables as fit.
+
+    A column whose values all have the same n says so once, in its heading.
+    """
+    columns: dict[Heading, dict[int, Measurement]] = {}
+    for row in rows:
+        if row.measurement.t_re is not None:
+            column = columns.setdefault(_heading(row.measurement), {})
+            column[row.measurement.t_re] = row.measurement
+    sets = sorted({t_re for column in columns.values() for t_re in column})
+    headings = list(columns)
+    at_once = max(1, (width - 9) // VALUE_WIDTH)
     for first in range(0, len(headings), at_once):
-        table = Table("t_re", show_lines=True)
         shown = headings[first : first + at_once]
-        for heading in shown:
-            table.add_column("\n".join(part for part in heading if part), justify="right")
-        for t_re in sets:
-            values = (cells.get((t_re, heading)) for heading in shown)
-            table.add_row(str(t_re), *(Text(_cell(value)) for value in values))
-        yield table
+        yield _result_table({heading: columns[heading] for heading in shown}, sets)
+
+
+def _result_table(
+    columns: Mapping[Heading, Mapping[int, Measurement]], sets: Sequence[int]
+) -> Table:
+    table = Table("t_re")
+    sizes: list[str | None] = []
+    for heading, column in columns.items():
+        found = {_size(measurement) for measurement in column.values()}
+        sizes.append(found.pop() if len(found) == 1 else None)
+        parts = [*heading, sizes[-1] or ""]
+        table.add_column("\n".join(part for part in parts if part), justify="right")
+    for t_re in sets:
+        cells = zip((column.get(t_re) for column in columns.values()), sizes, strict=True)
+        table.add_row(str(t_re), *(Text(_cell(value, size)) for value, size in cells))
+    return table
 
 
 def experiments_table(experiments: Iterable[ExperimentSummary]) -> Table:
