@@ -23,9 +23,8 @@ from replicalab.stack.services import (
     BROKER_URL,
     DATABASE_URL,
     GATEWAY,
-    MODULES,
     service_environment,
-    service_program,
+    services_of_this_machine,
 )
 from replicalab.stack.state import DataFolder, StackState
 from replicalab.stack.supervisor import OnMessage, Supervisor
@@ -164,11 +163,11 @@ class EmbeddedStack:
             database_url=database_url,
             broker_url=broker_url,
         )
-        for name in MODULES:
-            program = service_program(name, environment, self._data.new_log(name))
-            is_ready = self._is_gateway_ready if name == GATEWAY else _is_started
+        for service in services_of_this_machine():
+            program = service.program(environment, self._data.new_log(service.name))
+            is_ready = self._is_gateway_ready if service.name == GATEWAY else _is_started
             services.start(program, self._unless_stopped(is_ready), timeout_seconds=READY_SECONDS)
-            self._on_message(f"{name} started")
+            self._on_message(f"{service.name} started")
         self._write_state(is_ready=True)
         self._on_message(f"ready at {self.url}")
 

@@ -4,8 +4,8 @@ import os
 
 import torch
 
+from replicalab.processors import usable_processors
 from replicalab_worker.runtime.allocator import keep_freed_memory
-from replicalab_worker.runtime.processors import usable_processors
 
 MEMORY_SHARE = 0.25
 """Of the free memory: other processes, weights and the C library's slack need the rest."""

@@ -3,7 +3,7 @@ from pathlib import Path
 
 import pytest
 
-from replicalab_worker.runtime.processors import usable_processors
+from replicalab.processors import usable_processors
 
 
 @pytest.fixture
