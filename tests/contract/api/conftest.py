@@ -12,11 +12,12 @@ import uvicorn
 from fastapi import FastAPI
 from fastapi.testclient import TestClient
 
+from replicalab.cli.experiments import TRAINING_ARTIFACTS
 from replicalab.db.database import Database
 from replicalab.db.models import Base
 from replicalab.domain.artifacts import NamedArtifact
 from replicalab.domain.measures import Interval, Measurement
-from replicalab.domain.tasks import Queue
+from replicalab.domain.tasks import Queue, TaskKind
 from replicalab.engine.experiments import Experiments
 from replicalab.engine.task_store import TaskStore
 from replicalab.stack.postgres import EmbeddedPostgres
@@ -35,6 +36,7 @@ from replicalab_api.http.wakeups import Wakeups
 
 TOKEN = "a-token-of-the-contract-tests"
 WORKER = "test-worker"
+OUTPUTS = {TaskKind.TRAIN_GENERATOR: TRAINING_ARTIFACTS}
 MEASURED = Measurement(
     name="accuracy",
     t_re=9,
@@ -125,8 +127,10 @@ def run_one_task(database: Database, objects: ObjectStore) -> Callable[[Queue], 
         claimed = tasks.claim(task_id, WORKER)
         assert claimed is not None
         body = json.dumps({"task": claimed.key}).encode() * 100
-        output = NamedArtifact(name="output.json", ref=artifacts.write(body, "application/json"))
-        tasks.complete(task_id, claimed.epoch, [output], [MEASURED])
+        ref = artifacts.write(body, "application/json")
+        names = OUTPUTS.get(TaskKind(claimed.params.kind), ("output.json",))
+        outputs = [NamedArtifact(name=name, ref=ref) for name in names]
+        tasks.complete(task_id, claimed.epoch, outputs, [MEASURED])
         return claimed.key
 
     return run

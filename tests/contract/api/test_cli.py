@@ -9,6 +9,7 @@ from typer.testing import CliRunner, Result
 
 from replicalab.cli.app import app
 from replicalab.cli.exits import ExitCode
+from replicalab.cli.experiments import TRAINING_ARTIFACTS
 from replicalab.client.lab import Lab
 from replicalab.domain.presets import digits_study
 from replicalab.domain.specs import ExperimentSpec
@@ -108,6 +109,18 @@ def test_downloads_say_where_they_went(
     paths = command("download", experiment, "--output", str(tmp_path / "out")).stdout.split()
     assert len(set(paths)) == 2
     assert all(Path(path).stat().st_size for path in paths)
+
+
+@pytest.mark.usefixtures("working")
+def test_training_leaves_weights_description_and_curve(command: RunCommand, tmp_path: Path) -> None:
+    result = command("train-generator", "--output", str(tmp_path / "generator"))
+    assert result.exit_code == 0
+    assert [Path(path).name for path in result.stdout.split()] == list(TRAINING_ARTIFACTS)
+    assert {path.name for path in (tmp_path / "generator").iterdir()} == set(TRAINING_ARTIFACTS)
+
+
+def test_training_takes_no_study(command: RunCommand, file: str) -> None:
+    assert isinstance(command("train-generator", file).exception, InvalidRequest)
 
 
 def test_what_is_not_there_is_an_error(command: RunCommand, experiment: str) -> None:

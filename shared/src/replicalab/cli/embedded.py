@@ -2,7 +2,7 @@
 
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import typer
@@ -10,7 +10,7 @@ from rich.console import Console
 
 from replicalab.cli import tables
 from replicalab.cli.exits import ExitCode
-from replicalab.cli.experiments import Commands
+from replicalab.cli.progress import follow
 from replicalab.cli.specifications import preset
 from replicalab.client.connection import (
     TOKEN_VARIABLE,
@@ -38,7 +38,9 @@ def _running_stack(
             stack.start(on_message=lambda line: console.print(line, style="dim", markup=False))
             yield stack
         except KeyboardInterrupt:
-            console.print("\nInterrupted; stopping what was started.")
+            console.print(
+                "\nInterrupted. What is done is kept; the same command goes on from there."
+            )
             raise typer.Exit(ExitCode.INTERRUPTED) from None
 
 
@@ -58,7 +60,8 @@ def up(console: Console, data: Path | None, port: int | None) -> None:
                 highlight=False,
                 soft_wrap=True,
             )
-            stack.wait()
+            with suppress(KeyboardInterrupt):
+                stack.wait()
         finally:
             forget_connection(connection, connection_file())
 
@@ -76,7 +79,7 @@ def demo(
         plan = lab.validate(spec)
         experiment = lab.submit(spec)
         notes.print(f"submitted {spec.name!r} as {experiment.id}", highlight=False)
-        ended = Commands(lab, console, notes).follow(experiment.id)
+        ended = follow(notes, lab.watch(experiment))
         if ended.state is not ExperimentState.SUCCEEDED:
             tables.show_failures(notes, lab.tasks(ended))
             raise typer.Exit(ExitCode.FAILED)
