@@ -54,6 +54,12 @@ def test_progress_weighs_tasks_by_time_not_by_number() -> None:
     assert (progress.tasks_done, progress.tasks_total) == (1, 2)
 
 
+def test_progress_does_not_jump_when_a_speed_is_measured() -> None:
+    tasks = [*RECONSTRUCTIONS, standing(TaskKind.TRAIN_CLASSIFIER, TaskState.QUEUED, 1000)]
+    before = progress_of(tasks, {}).fraction
+    assert progress_of(tasks, {TaskKind.RECONSTRUCT: 9.0}).fraction == before
+
+
 def test_the_stage_names_what_runs() -> None:
     assert progress_of(RECONSTRUCTIONS, {}).stage == "reconstruct 2/3"
 

@@ -23,15 +23,16 @@ _PRIOR_SECONDS_PER_WORK: Mapping[TaskKind, float] = {
     TaskKind.PREPARE_DATASET: 3e-4,
     TaskKind.TRAIN_GENERATOR: 1e-3,
     TaskKind.RECONSTRUCT: 5e-4,
-    TaskKind.TRAIN_CLASSIFIER: 2e-4,
+    TaskKind.TRAIN_CLASSIFIER: 3e-4,
     TaskKind.EMBED: 4e-4,
-    TaskKind.EVALUATE: 0.5,
+    TaskKind.EVALUATE: 1.0,
     TaskKind.PROJECT: 0.5,
     TaskKind.REPORT: 10.0,
 }
 """Seconds per unit of work before anything was measured: the digits study on two CPU cores.
 
-They only weigh the stages of a progress bar against each other. An ETA is given once speeds have
+They weigh the stages of a progress bar against each other, always in the same way, so that the
+bar never goes back because a speed was measured. An ETA is given once speeds have
 been measured for the kinds that make up most of what is left, or when little is left.
 """
 
@@ -66,9 +67,9 @@ class Speeds:
 
 def progress_of(tasks: Sequence[TaskStanding], measured: Mapping[TaskKind, float]) -> Progress:
     """The progress of an experiment with these tasks."""
-    total = sum(_seconds(task, measured) for task in tasks)
-    left = {id(task): _seconds(task, measured) * (1 - _done(task)) for task in tasks}
-    fraction = 1 - sum(left.values()) / total if total else 1.0
+    total = sum(_seconds(task, {}) for task in tasks)
+    left = sum(_seconds(task, {}) * (1 - _done(task)) for task in tasks)
+    fraction = 1 - left / total if total else 1.0
     return Progress(
         tasks_total=len(tasks),
         tasks_done=sum(task.state is TaskState.SUCCEEDED for task in tasks),
