@@ -1,19 +1,23 @@
 """The gateway's routes on the real engine, database and object store, called in process."""
 
 import json
+import threading
+import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 import sqlalchemy as sa
+import uvicorn
 from fastapi import FastAPI
 from fastapi.testclient import TestClient
 
+from replicalab.cli.experiments import TRAINING_ARTIFACTS
 from replicalab.db.database import Database
 from replicalab.db.models import Base
 from replicalab.domain.artifacts import NamedArtifact
 from replicalab.domain.measures import Interval, Measurement
-from replicalab.domain.tasks import Queue
+from replicalab.domain.tasks import Queue, TaskKind
 from replicalab.engine.experiments import Experiments
 from replicalab.engine.task_store import TaskStore
 from replicalab.stack.postgres import EmbeddedPostgres
@@ -27,10 +31,12 @@ from replicalab_api.health.routes import router as health_router
 from replicalab_api.http.application import build_app
 from replicalab_api.http.authentication import TokenAuthentication
 from replicalab_api.http.cursors import CursorCodec
+from replicalab_api.http.serving import Server
 from replicalab_api.http.wakeups import Wakeups
 
 TOKEN = "a-token-of-the-contract-tests"
 WORKER = "test-worker"
+OUTPUTS = {TaskKind.TRAIN_GENERATOR: TRAINING_ARTIFACTS}
 MEASURED = Measurement(
     name="accuracy",
     t_re=9,
@@ -121,8 +127,10 @@ def run_one_task(database: Database, objects: ObjectStore) -> Callable[[Queue], 
         claimed = tasks.claim(task_id, WORKER)
         assert claimed is not None
         body = json.dumps({"task": claimed.key}).encode() * 100
-        output = NamedArtifact(name="output.json", ref=artifacts.write(body, "application/json"))
-        tasks.complete(task_id, claimed.epoch, [output], [MEASURED])
+        ref = artifacts.write(body, "application/json")
+        names = OUTPUTS.get(TaskKind(claimed.params.kind), ("output.json",))
+        outputs = [NamedArtifact(name=name, ref=ref) for name in names]
+        tasks.complete(task_id, claimed.epoch, outputs, [MEASURED])
         return claimed.key
 
     return run
@@ -139,3 +147,34 @@ def run_all_tasks(run_one_task: Callable[[Queue], str], database: Database) -> C
                 run_one_task(queue)
 
     return run
+
+
+@pytest.fixture
+def server(app: FastAPI, wakeups: Wakeups) -> Iterator[str]:
+    """Address of the gateway behind a real socket."""
+    config = uvicorn.Config(app, port=0, log_config=None, ws="none")
+    server = Server(config, wakeups)
+    thread = threading.Thread(target=server.run)
+    thread.start()
+    while not server.started:
+        time.sleep(0.01)
+    (port,) = {s.getsockname()[1] for part in server.servers for s in part.sockets}
+    yield f"http://127.0.0.1:{port}"
+    server.should_exit = True
+    thread.join()
+
+
+@pytest.fixture
+def working(run_all_tasks: Callable[[], None]) -> Iterator[None]:
+    """A worker that does every task as soon as it is submitted."""
+    done = threading.Event()
+
+    def work() -> None:
+        while not done.wait(0.05):
+            run_all_tasks()
+
+    thread = threading.Thread(target=work)
+    thread.start()
+    yield
+    done.set()
+    thread.join()

@@ -1,6 +1,7 @@
 """What only a network can do to a store, against the real server behind a bad line."""
 
 import time
+from functools import partial
 
 import httpx
 import pytest
@@ -11,6 +12,8 @@ from replicalab.stack.ports import LOOPBACK, free_port
 from replicalab.storage.factory import open_store
 from replicalab.storage.s3 import S3ObjectStore
 from tests.fixtures import proxies
+
+get = partial(httpx.get, trust_env=False, timeout=30)
 
 pytestmark = pytest.mark.integration
 
@@ -108,12 +111,12 @@ def test_a_presigned_url_serves_name_and_type_without_credentials(
         KEY, file_name='Münze "1".csv', media_type="text/csv", expires_seconds=60
     )
     assert url is not None
-    answer = httpx.get(url)
+    answer = get(url)
     assert answer.text == "a,b\n"
     assert answer.headers["content-type"].startswith("text/csv")
     assert "attachment" in answer.headers["content-disposition"]
     assert "M%C3%BCnze%20%221%22.csv" in answer.headers["content-disposition"]
-    assert httpx.get(url.replace(KEY, "cas/ab/other")).status_code == 403
+    assert get(url.replace(KEY, "cas/ab/other")).status_code == 403
 
 
 def test_a_presigned_url_names_the_public_host(s3_settings: S3StoreSettings) -> None:

@@ -25,7 +25,12 @@ def test_the_eta_is_the_remaining_work_at_the_measured_speed() -> None:
 
 
 def test_the_eta_is_unknown_until_most_of_what_is_left_was_measured() -> None:
-    assert eta_seconds(RECONSTRUCTIONS, {TaskKind.EVALUATE: 1.0}) is None
+    long = [standing(TaskKind.RECONSTRUCT, TaskState.QUEUED, 1e6)]
+    assert eta_seconds(long, {TaskKind.EVALUATE: 1.0}) is None
+
+
+def test_the_eta_of_little_work_is_given_without_a_measurement() -> None:
+    assert eta_seconds([standing(TaskKind.REPORT, TaskState.QUEUED, 1)], {}) == pytest.approx(10)
 
 
 def test_queues_work_side_by_side() -> None:
@@ -47,6 +52,12 @@ def test_progress_weighs_tasks_by_time_not_by_number() -> None:
     progress = progress_of(tasks, {TaskKind.RECONSTRUCT: 0.1})
     assert progress.fraction == pytest.approx(0.75)
     assert (progress.tasks_done, progress.tasks_total) == (1, 2)
+
+
+def test_progress_does_not_jump_when_a_speed_is_measured() -> None:
+    tasks = [*RECONSTRUCTIONS, standing(TaskKind.TRAIN_CLASSIFIER, TaskState.QUEUED, 1000)]
+    before = progress_of(tasks, {}).fraction
+    assert progress_of(tasks, {TaskKind.RECONSTRUCT: 9.0}).fraction == before
 
 
 def test_the_stage_names_what_runs() -> None:

@@ -13,7 +13,9 @@ class DdpmppNetwork(Frozen):
     """DDPM++ as Karras et al. (2022) configure it: positional embedding, resampling [1, 1]."""
 
     kind: Literal["ddpm++"] = "ddpm++"
-    channels: int = Field(default=128, ge=8, le=512, description="Width of the first level.")
+    channels: int = Field(
+        default=128, ge=8, le=512, multiple_of=4, description="Width of the first level."
+    )
     channel_mult: tuple[Annotated[int, Field(ge=1, le=8)], ...] = Field(
         default=(2, 2, 2), min_length=1, max_length=6, description="Width factor per level."
     )
@@ -74,7 +76,12 @@ class BundledWeights:
 
 
 BUNDLED_WEIGHTS = {
-    "edm-digits": BundledWeights(sha256="0" * 64, resolution=8, channels=1, classes=10),
+    "edm-digits": BundledWeights(
+        sha256="7bf31e535e9db94e63e3719df75e2facf339f1efadc8f5624efb9d5726026767",
+        resolution=8,
+        channels=1,
+        classes=10,
+    ),
 }
 
 

@@ -16,20 +16,24 @@ from replicalab.domain.tasks import QUEUES, TaskKind
 _RECENT_TASKS = 40
 _CACHE_SECONDS = 3.0
 
+_SHORT_SECONDS = 60.0
+"""What the priors put below this is short on any machine, and its ETA is given."""
+
 _PRIOR_SECONDS_PER_WORK: Mapping[TaskKind, float] = {
     TaskKind.PREPARE_DATASET: 3e-4,
     TaskKind.TRAIN_GENERATOR: 1e-3,
     TaskKind.RECONSTRUCT: 5e-4,
-    TaskKind.TRAIN_CLASSIFIER: 2e-4,
+    TaskKind.TRAIN_CLASSIFIER: 3e-4,
     TaskKind.EMBED: 4e-4,
-    TaskKind.EVALUATE: 0.5,
+    TaskKind.EVALUATE: 1.0,
     TaskKind.PROJECT: 0.5,
     TaskKind.REPORT: 10.0,
 }
 """Seconds per unit of work before anything was measured: the digits study on two CPU cores.
 
-They only weigh the stages of a progress bar against each other. An ETA is given once speeds have
-been measured for the kinds that make up most of what is left.
+They weigh the stages of a progress bar against each other, always in the same way, so that the
+bar never goes back because a speed was measured. An ETA is given once speeds have
+been measured for the kinds that make up most of what is left, or when little is left.
 """
 
 
@@ -63,9 +67,9 @@ class Speeds:
 
 def progress_of(tasks: Sequence[TaskStanding], measured: Mapping[TaskKind, float]) -> Progress:
     """The progress of an experiment with these tasks."""
-    total = sum(_seconds(task, measured) for task in tasks)
-    left = {id(task): _seconds(task, measured) * (1 - _done(task)) for task in tasks}
-    fraction = 1 - sum(left.values()) / total if total else 1.0
+    total = sum(_seconds(task, {}) for task in tasks)
+    left = sum(_seconds(task, {}) * (1 - _done(task)) for task in tasks)
+    fraction = 1 - left / total if total else 1.0
     return Progress(
         tasks_total=len(tasks),
         tasks_done=sum(task.state is TaskState.SUCCEEDED for task in tasks),
@@ -82,8 +86,9 @@ def eta_seconds(tasks: Sequence[TaskStanding], measured: Mapping[TaskKind, float
     """
     left = [task for task in tasks if not task.state.is_terminal]
     seconds = {id(task): _seconds(task, measured) * (1 - _done(task)) for task in left}
+    total = sum(seconds.values())
     known = sum(seconds[id(task)] for task in left if task.kind in measured)
-    if known < sum(seconds.values()) / 2:
+    if known < total / 2 and total > _SHORT_SECONDS:
         return None
     by_queue: dict[str, float] = {}
     running: dict[str, int] = {}

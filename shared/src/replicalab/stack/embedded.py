@@ -23,9 +23,8 @@ from replicalab.stack.services import (
     BROKER_URL,
     DATABASE_URL,
     GATEWAY,
-    MODULES,
     service_environment,
-    service_program,
+    services_of_this_machine,
 )
 from replicalab.stack.state import DataFolder, StackState
 from replicalab.stack.supervisor import OnMessage, Supervisor
@@ -55,6 +54,7 @@ class EmbeddedStack:
         self._mark = secrets.token_hex(8)
         self._stopping = threading.Event()
         self._ready = threading.Event()
+        self._ended = threading.Event()
         self._failure: BaseException | None = None
         self._thread: threading.Thread | None = None
         self.url = ""
@@ -98,7 +98,7 @@ class EmbeddedStack:
         self._thread = threading.Thread(target=self._run, name="stack")
         self._thread.start()
         try:
-            while self._thread.is_alive() and not self._ready.wait(CHECK_SECONDS):
+            while not self._ready.wait(CHECK_SECONDS) and not self._ended.is_set():
                 continue
         except BaseException:
             self.stop()
@@ -107,15 +107,16 @@ class EmbeddedStack:
 
     def wait(self) -> None:
         """Block while the stack runs; raises ``ServiceUnreachable`` when a part is given up."""
-        while self._thread is not None and self._thread.is_alive():
-            self._thread.join(CHECK_SECONDS)
+        if self._thread is not None:
+            self._ended.wait()
         self._raise_failure()
 
     def stop(self) -> None:
         """Stop services, then servers; a stack of another process is left alone."""
         self._stopping.set()
         if self._thread is not None:
-            self._thread.join()
+            # Not join(): interrupted by a signal, it takes a living thread for a dead one.
+            self._ended.wait()
 
     def _raise_failure(self) -> None:
         if self._failure is not None:
@@ -134,12 +135,18 @@ class EmbeddedStack:
         except Exception as error:  # noqa: BLE001 (raised again by the thread that waits for us)
             self._failure = error
         finally:
-            self._on_message("stopping")
-            services.stop()
-            servers.stop()
-            kill_marked(self._mark)
-            self._data.forget_state()
-            self._data.release()
+            try:
+                self._halt(servers, services)
+            finally:
+                self._ended.set()
+
+    def _halt(self, servers: Supervisor, services: Supervisor) -> None:
+        self._on_message("stopping")
+        services.stop()
+        servers.stop()
+        kill_marked(self._mark)
+        self._data.forget_state()
+        self._data.release()
 
     def _launch(self, servers: Supervisor, services: Supervisor) -> None:
         self._clear_leftovers()
@@ -156,11 +163,11 @@ class EmbeddedStack:
             database_url=database_url,
             broker_url=broker_url,
         )
-        for name in MODULES:
-            program = service_program(name, environment, self._data.new_log(name))
-            is_ready = self._is_gateway_ready if name == GATEWAY else _is_started
+        for service in services_of_this_machine():
+            program = service.program(environment, self._data.new_log(service.name))
+            is_ready = self._is_gateway_ready if service.name == GATEWAY else _is_started
             services.start(program, self._unless_stopped(is_ready), timeout_seconds=READY_SECONDS)
-            self._on_message(f"{name} started")
+            self._on_message(f"{service.name} started")
         self._write_state(is_ready=True)
         self._on_message(f"ready at {self.url}")
 

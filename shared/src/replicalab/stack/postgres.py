@@ -12,7 +12,7 @@ import time
 from collections.abc import Mapping
 from importlib.util import find_spec
 from pathlib import Path
-from signal import SIGINT, SIGQUIT
+from signal import SIGINT, SIGQUIT, Signals
 
 import psycopg
 from psycopg import sql
@@ -33,7 +33,7 @@ class EmbeddedPostgres:
     name = "postgres"
 
     def __init__(self, folder: Path, log: Path, options: Mapping[str, str] | None = None) -> None:
-        self._folder = folder.absolute()
+        self._folder = folder.resolve()
         self._cluster = self._folder / "cluster"
         self._password_file = self._folder / "password"
         self._log = log
@@ -117,25 +117,32 @@ class EmbeddedPostgres:
             )
 
     def end_leftover(self) -> None:
-        """End a server of this cluster that outlived its stack; committed data is safe."""
-        pid = self._leftover_pid()
-        if pid is None:
-            return
-        os.kill(pid, SIGQUIT)  # "immediate": ends its children first, unlike SIGKILL
-        deadline = time.monotonic() + LEFTOVER_SECONDS
-        while self._leftover_pid() == pid:
-            if time.monotonic() > deadline:
-                raise ServiceUnreachable(f"PostgreSQL, process {pid}, cannot be ended.")
-            time.sleep(POLL_SECONDS)
+        """End processes of this cluster that outlived their stack; committed data is safe.
 
-    def _leftover_pid(self) -> int | None:
-        pid_file = self._cluster / "postmaster.pid"
-        if not pid_file.exists():
-            return None
-        pid = int(pid_file.read_text().split()[0])
-        command_file = Path(f"/proc/{pid}/cmdline")
-        is_ours = command_file.exists() and os.fsencode(self._cluster) in command_file.read_bytes()
-        return pid if is_ours else None
+        Only for the one who owns the data folder. PostgreSQL itself would refuse to start while
+        a process has the number in ``postmaster.pid``, even a zombie or a stranger.
+        """
+        deadline = time.monotonic() + LEFTOVER_SECONDS
+        for pid in self._server_pids():
+            _signal(pid, SIGQUIT)  # "immediate"
+        while pids := self._server_pids():
+            if time.monotonic() > deadline:
+                raise ServiceUnreachable(f"PostgreSQL, process {pids[0]}, cannot be ended.")
+            time.sleep(POLL_SECONDS)
+        if Path("/proc/self/cwd").exists():
+            (self._cluster / "postmaster.pid").unlink(missing_ok=True)
+
+    def _server_pids(self) -> list[int]:
+        """Processes that work in the cluster, as all of PostgreSQL's do and no others."""
+        pids = []
+        for link in Path("/proc").glob("[0-9]*/cwd"):
+            try:
+                is_inside = link.readlink() == self._cluster
+            except OSError:  # gone meanwhile, a zombie, or not ours
+                continue
+            if is_inside:
+                pids.append(int(link.parent.name))
+        return pids
 
     def _write_password(self) -> None:
         self._password_file.unlink(missing_ok=True)
@@ -188,6 +195,13 @@ class EmbeddedPostgres:
     def _own(self, path: Path) -> None:
         if self._account:
             os.chown(path, *self._account)
+
+
+def _signal(pid: int, number: Signals) -> None:
+    try:
+        os.kill(pid, number)
+    except ProcessLookupError:
+        return
 
 
 def wheel_folder() -> Path:

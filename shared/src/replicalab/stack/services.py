@@ -3,8 +3,10 @@
 import os
 import sys
 from collections.abc import Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 
+from replicalab.processors import usable_processors
 from replicalab.stack.processes import MARK_VARIABLE, Program
 from replicalab.stack.state import DataFolder
 
@@ -12,14 +14,12 @@ DATABASE_URL = "REPLICALAB_DATABASE__URL"
 BROKER_URL = "REPLICALAB_BROKER__URL"
 STORE_KIND = "REPLICALAB_STORE__KIND"
 
+THREADS = "OMP_NUM_THREADS"
+VISIBLE_GPUS = "CUDA_VISIBLE_DEVICES"
+GPUS = Path("/proc/driver/nvidia/gpus")
+MOST_WORKERS = 4
+
 GATEWAY = "gateway"
-MODULES = {
-    "scheduler": "replicalab_api.scheduler",
-    "worker": "replicalab_worker",
-    "metrics": "replicalab_metrics",
-    GATEWAY: "replicalab_api",
-}
-"""In the order in which they start: the gateway, whose answer means "ready", comes last."""
 
 # One machine has no network between its parts, so silence means death much sooner.
 IMPATIENT = {
@@ -53,6 +53,44 @@ def service_environment(
     }
 
 
-def service_program(name: str, environment: Mapping[str, str], log: Path) -> Program:
-    """The program of one service; the working directory cannot shadow its modules."""
-    return Program(name, [sys.executable, "-P", "-m", MODULES[name]], environment, log)
+@dataclass(frozen=True, slots=True)
+class Service:
+    """A service of the stack: a module, and what its environment has beyond the common one."""
+
+    name: str
+    module: str
+    variables: Mapping[str, str] = field(default_factory=dict)
+
+    def program(self, environment: Mapping[str, str], log: Path) -> Program:
+        """How to run it; the working directory cannot shadow its modules."""
+        command = [sys.executable, "-P", "-m", self.module]
+        return Program(self.name, command, {**self.variables, **environment}, log)
+
+
+def services_of_this_machine(processors: int | None = None, gpus: Path = GPUS) -> list[Service]:
+    """The services in the order in which they start; the gateway, ready when all are, comes last.
+
+    One worker a GPU. Without one, a worker a processor, each with one thread: small networks gain
+    more from working side by side than from sharing each operation, and threads that wait for
+    each other lose much where other programs run as well.
+
+    Args:
+        processors: How many processors to use; by default all that are allowed.
+        gpus: Where the driver lists its cards.
+    """
+    cards = len(list(gpus.iterdir())) if gpus.is_dir() else 0
+    processors = processors or usable_processors()
+    if cards:
+        workers = [{VISIBLE_GPUS: str(card)} for card in range(cards)]
+    else:
+        number = min(processors, MOST_WORKERS)
+        workers = [{THREADS: str(processors // number)}] * number
+    return [
+        Service("scheduler", "replicalab_api.scheduler"),
+        *(
+            Service(f"worker-{number}", "replicalab_worker", variables)
+            for number, variables in enumerate(workers, start=1)
+        ),
+        Service("metrics", "replicalab_metrics", {THREADS: "1", "OPENBLAS_NUM_THREADS": "1"}),
+        Service(GATEWAY, "replicalab_api"),
+    ]

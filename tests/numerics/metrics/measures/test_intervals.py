@@ -51,9 +51,9 @@ def test_a_difference_takes_each_margin_from_its_own_side() -> None:
 
 @pytest.mark.parametrize("is_paired", [True, False], ids=["paired", "independent"])
 def test_the_frechet_interval_covers_the_expected_distance(is_paired: bool) -> None:
-    # 95 % nominal, asymptotically; 300 trials scatter by 0.013.
+    # 95 % nominal, asymptotically; 200 trials scatter by 0.015.
     rng = np.random.default_rng(1)
-    trials, n, dimension = 300, 300, 4
+    trials, n, dimension = 200, 300, 4
     values, bounds = [], []
     for trial in range(trials):
         real = rng.standard_normal((n, dimension))
@@ -66,4 +66,4 @@ def test_the_frechet_interval_covers_the_expected_distance(is_paired: bool) -> N
         bounds.append(jackknife_interval(values[-1], left_out))
     expected = np.mean(values)
     coverage = np.mean([low <= expected <= high for low, high in bounds])
-    assert 0.90 <= coverage <= 0.985
+    assert 0.90 <= coverage <= 0.99

@@ -1,13 +1,13 @@
 """Routes under /v1/experiments."""
 
-from collections.abc import AsyncIterable, Sequence
+from collections.abc import Sequence
 from http import HTTPStatus
 from typing import Annotated, Any
 from uuid import UUID
 
 from fastapi import APIRouter, Depends, Header, Query, Request, Response
 from fastapi import Path as PathParameter
-from fastapi.sse import EventSourceResponse, ServerSentEvent
+from fastapi.responses import StreamingResponse
 
 from replicalab import errors
 from replicalab.domain.resources import (
@@ -136,7 +136,7 @@ def list_experiments(
 
 
 @router.get(
-    "/{experiment_id}",
+    "/{experiment_id:id}",
     response_model=ExperimentRead,
     responses=NOT_FOUND | {304: {"description": "Your copy is the present one."}},
 )
@@ -238,8 +238,12 @@ def _existing(experiment_id: ExperimentId, experiments: Experiments) -> UUID:
     return experiments.get(experiment_id).id
 
 
-@router.get("/{experiment_id}/events", response_class=EventSourceResponse, responses=NOT_FOUND)
-async def stream_events(
+@router.get(
+    "/{experiment_id}/events",
+    response_class=StreamingResponse,
+    responses=NOT_FOUND | {200: {"content": {"text/event-stream": {"schema": {"type": "string"}}}}},
+)
+def stream_events(
     experiment_id: Annotated[UUID, Depends(_existing)],
     query: Annotated[EventsQuery, Query()],
     experiments: Experiments,
@@ -248,7 +252,7 @@ async def stream_events(
         int | None,
         Header(ge=0, le=MAX_EVENT_ID, description="Resume after this event; wins over after."),
     ] = None,
-) -> AsyncIterable[ServerSentEvent]:
+) -> StreamingResponse:
     """Server-sent events until the experiment ends: what happens, and how it stands.
 
     Events (``experiment-state``, ``task-state``, ``task-progress``) carry ids; after a break,
@@ -256,5 +260,9 @@ async def stream_events(
     its progress moves, and no id.
     """
     after = query.after if last_event_id is None else last_event_id
-    async for event in streams.follow(experiments, wakeups, experiment_id, after):
-        yield event
+    return StreamingResponse(
+        streams.follow(experiments, wakeups, experiment_id, after),
+        media_type="text/event-stream",
+        # Proxies that collect answers would hold the stream back.
+        headers={"X-Accel-Buffering": "no"},
+    )

@@ -1,21 +1,25 @@
 """Following an experiment: its events, and how it stands, until it ends."""
 
 import asyncio
-from collections.abc import AsyncIterator
-from functools import partial
+import logging
+from collections.abc import AsyncIterator, Sequence
 from uuid import UUID
 
 from fastapi.concurrency import run_in_threadpool
-from fastapi.sse import ServerSentEvent
+from fastapi.sse import KEEPALIVE_COMMENT, format_sse_event
 
 from replicalab.domain.resources import EventRead, ExperimentRead
 from replicalab.domain.states import ExperimentState
+from replicalab.errors import Unavailable
 from replicalab_api.experiments.service import ExperimentStore
 from replicalab_api.http.conditional import etag_of, is_fresh
 from replicalab_api.http.wakeups import Wakeups
 
+logger = logging.getLogger(__name__)
+
 POLL_SECONDS = 1.0
 PAUSE_SECONDS = 0.2
+SILENCE_SECONDS = 15.0
 PAGE_EVENTS = 200
 RETRY_MILLISECONDS = 2000
 SNAPSHOT = "experiment"
@@ -29,34 +33,62 @@ def _is_last(event: EventRead) -> bool:
 
 async def follow(
     experiments: ExperimentStore, wakeups: Wakeups, experiment_id: UUID, after: int
-) -> AsyncIterator[ServerSentEvent]:
+) -> AsyncIterator[bytes]:
     """Everything after event ``after``, and a snapshot whenever progress has moved.
 
     Events carry ids and can be resumed from. Snapshots (``event: experiment``) carry none, since
-    only the newest counts. The stream ends with the event that ends the experiment, or at the
-    server's shutdown; nothing waits in memory but one page of events.
+    only the newest counts. The stream ends with the event that ends the experiment, at the
+    server's shutdown, or when the database is away: clients come back. Nothing waits in memory
+    but one page of events.
     """
     shown: ExperimentRead | None = None
-    yield ServerSentEvent(retry=RETRY_MILLISECONDS)
+    clock = asyncio.get_running_loop().time
+    spoke_at = clock()
+    yield format_sse_event(retry=RETRY_MILLISECONDS)
     while not wakeups.is_closing:
-        snapshot = await run_in_threadpool(experiments.get, experiment_id)
-        read_events = partial(experiments.events, experiment_id, after=after, limit=PAGE_EVENTS)
-        events = await run_in_threadpool(read_events)
-        if snapshot != shown:
-            shown = snapshot
-            yield ServerSentEvent(event=SNAPSHOT, data=snapshot)
-        for event in events:
-            yield ServerSentEvent(event=event.kind, id=str(event.id), data=event)
-            after = event.id
-            if _is_last(event):
-                return
-        if len(events) == PAGE_EVENTS:
-            continue
-        if snapshot.state.is_terminal:
+        try:
+            snapshot, events = await run_in_threadpool(_look, experiments, experiment_id, after)
+        except Unavailable as error:
+            logger.warning("event stream ends: %s", error.detail)
             return
-        await wakeups.wait(POLL_SECONDS)
+        frames = _frames(None if snapshot == shown else snapshot, events)
+        if not frames and clock() - spoke_at >= SILENCE_SECONDS:
+            frames = [KEEPALIVE_COMMENT]
+        for frame in frames:
+            spoke_at = clock()
+            yield frame
+        if _is_over(snapshot, events):
+            return
+        shown, after = snapshot, events[-1].id if events else after
+        await wakeups.wait(0 if len(events) == PAGE_EVENTS else POLL_SECONDS)
         # A burst of news is one look.
         await asyncio.sleep(PAUSE_SECONDS)
+
+
+def _frames(snapshot: ExperimentRead | None, events: Sequence[EventRead]) -> list[bytes]:
+    """What a look gives to say; what happened after the end of the experiment is left out."""
+    frames: list[bytes] = []
+    if snapshot is not None:
+        frames.append(format_sse_event(event=SNAPSHOT, data_str=snapshot.model_dump_json()))
+    for event in events:
+        data = event.model_dump_json()
+        frames.append(format_sse_event(event=event.kind, id=str(event.id), data_str=data))
+        if _is_last(event):
+            break
+    return frames
+
+
+def _is_over(snapshot: ExperimentRead, events: Sequence[EventRead]) -> bool:
+    has_read_all = snapshot.state.is_terminal and len(events) < PAGE_EVENTS
+    return has_read_all or any(map(_is_last, events))
+
+
+def _look(
+    experiments: ExperimentStore, experiment_id: UUID, after: int
+) -> tuple[ExperimentRead, Sequence[EventRead]]:
+    """How it stands, then what happened: a terminal snapshot's last event is never missed."""
+    snapshot = experiments.get(experiment_id)
+    return snapshot, experiments.events(experiment_id, after=after, limit=PAGE_EVENTS)
 
 
 async def read_when_settled(

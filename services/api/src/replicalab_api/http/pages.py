@@ -60,20 +60,24 @@ def problem_page(error: type[ReplicaLabError]) -> str:
     )
 
 
+class MarkdownResponse(PlainTextResponse):
+    media_type = "text/markdown"
+
+
 router = APIRouter(prefix="/problems", tags=["problems"])
 
 
 @router.get(
-    "/{slug}", response_class=PlainTextResponse, responses=responses(NotFound, InvalidRequest)
+    "/{slug}", response_class=MarkdownResponse, responses=responses(NotFound, InvalidRequest)
 )
 def get_problem_page(
     slug: Annotated[str, PathParameter(max_length=64, examples=["invalid-json"])],
-) -> PlainTextResponse:
+) -> MarkdownResponse:
     """What the problem means and what to do."""
     error = errors_by_slug().get(slug)
     if error is None:
         raise NotFound("No problem has this name.")
-    return PlainTextResponse(problem_page(error), media_type="text/markdown")
+    return MarkdownResponse(problem_page(error))
 
 
 def write_pages(folder: Path) -> None:

@@ -1,6 +1,7 @@
-"""What the routes of an app say about a path."""
+"""How paths find their routes."""
 
 from fastapi import Request
+from starlette.convertors import Convertor, register_url_convertor
 from starlette.routing import Match
 
 METHODS = ("GET", "POST", "PUT", "PATCH", "DELETE")
@@ -17,3 +18,18 @@ def allowed_methods(request: Request) -> set[str]:
         if any(route.matches(scope)[0] is Match.FULL for route in request.app.router.routes):
             found.add(method)
     return found | ({"HEAD"} if "GET" in found else set())
+
+
+class IdConvertor(Convertor[str]):
+    """A path segment that is no action: ``{name:id}`` matches ``<id>`` but not ``<id>:cancel``."""
+
+    regex = "[^/:]+"
+
+    def convert(self, value: str) -> str:
+        return value
+
+    def to_string(self, value: str) -> str:
+        return value
+
+
+register_url_convertor("id", IdConvertor())

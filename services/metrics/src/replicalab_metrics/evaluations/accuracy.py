@@ -10,7 +10,7 @@ from replicalab.domain.tasks import Evaluate
 from replicalab.storage.features import TestLogits
 from replicalab_metrics.evaluations.intervals import share_interval
 from replicalab_metrics.measures.classification import correct_answers
-from replicalab_metrics.measures.intervals import mean_interval
+from replicalab_metrics.measures.intervals import LEVEL, mean_interval
 
 
 def measure(runs: Sequence[TestLogits], place: Evaluate) -> Iterator[Measurement]:
@@ -51,5 +51,8 @@ def _interval_over_seeds(accuracies: np.ndarray) -> Interval | None:
     if bounds is None:
         return None
     return Interval(
-        low=max(bounds.low, 0.0), high=min(bounds.high, 1.0), method="Student t over seeds"
+        low=max(bounds.low, 0.0),
+        high=min(bounds.high, 1.0),
+        level=LEVEL,
+        method="Student t over seeds",
     )

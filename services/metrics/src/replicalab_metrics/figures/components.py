@@ -41,9 +41,9 @@ def draw_components(projection: Projection) -> Figure | None:
             panel.set_title(f"$t_{{re}}$ = {step}, n = {n:,}", color=BLACK)
         shares = projection.explained_shares
         for panel in panels[-1]:
-            panel.set_xlabel(f"component 1 ({shares[0]:.1%} of the real variance)")
+            panel.set_xlabel(f"component 1 ({100 * shares[0]:.1f} % of the real variance)")
         for panel in panels[:, 0]:
-            panel.set_ylabel(f"component 2 ({shares[1]:.1%} of the real variance)")
+            panel.set_ylabel(f"component 2 ({100 * shares[1]:.1f} % of the real variance)")
         place_legend_below(panels[0, 0], columns=2)
     return figure
 

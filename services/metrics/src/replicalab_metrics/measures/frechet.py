@@ -96,8 +96,10 @@ def _distance(
     cross_term: Callable[[], float],
 ) -> float:
     gap = mean_a - mean_b
-    # Rounding may leave a distance of equal sets a hair below zero.
-    return max(float(gap @ gap + total_variance - 2 * cross_term()), 0.0)
+    distance = float(gap @ gap + total_variance - 2 * cross_term())
+    # Less than the rounding of its terms is nothing: equal sets have distance zero.
+    resolution = len(gap) * float(np.finfo(np.float64).eps) * total_variance
+    return distance if distance > resolution else 0.0
 
 
 def _centred_factor(

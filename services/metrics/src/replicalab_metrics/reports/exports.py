@@ -35,7 +35,7 @@ def results_csv(study: Study) -> bytes:
 
     Text that a spreadsheet would run as a formula starts with an apostrophe.
     """
-    buffer = io.StringIO()
+    buffer = io.StringIO(newline="")
     for line in (
         "ReplicaLab results; one line a measurement",
         f"study: {_header_text(study.spec.name)}",
@@ -43,8 +43,8 @@ def results_csv(study: Study) -> bytes:
         "sigma: noise std for pixels from -1 to 1",
         "unit 1: a share from 0 to 1",
     ):
-        buffer.write(f"# {line}\n")
-    writer = csv.writer(buffer, lineterminator="\n")
+        buffer.write(f"# {line}\r\n")
+    writer = csv.writer(buffer)  # ends lines as RFC 4180 does, and so quotes stray returns
     writer.writerow(COLUMNS)
     writer.writerows(_row(measurement) for measurement in study.measurements)
     return buffer.getvalue().encode()

@@ -101,7 +101,7 @@ def _distance_saturates(measurements: Sequence[Measurement]) -> Finding | None:
         "The Fréchet distance saturates: the last third of the steps hardly adds to it.",
         verdict,
         f"From the first t_re at or above two thirds of the last, at most "
-        f"{SATURATION_SHARE:.0%} of the whole rise is added.",
+        f"{100 * SATURATION_SHARE:.0f} % of the whole rise is added.",
         f"t_re {two_thirds.t_re}: {format_with_interval(two_thirds)}; "
         f"t_re {last.t_re}: {format_with_interval(last)}.",
     )
@@ -136,8 +136,8 @@ def _classifier_stays_confident(measurements: Sequence[Measurement]) -> Finding 
     return Finding(
         "The classifier trained on real images stays confident about reconstructions.",
         _opposite(_above(_estimate(last), CONFIDENT_SHARE * guess)),
-        f"Its mean output entropy at the last t_re is below {CONFIDENT_SHARE:.0%} of a pure "
-        f"guess ({CONFIDENT_SHARE * guess:.3f} of {guess:.3f} nats).",
+        f"Its mean output entropy at the last t_re is below {100 * CONFIDENT_SHARE:.0f} % of a "
+        f"pure guess ({CONFIDENT_SHARE * guess:.3f} of {guess:.3f} nats).",
         f"Entropy {_ends(curve)}{comparison}",
     )
 

@@ -75,7 +75,7 @@ def _recipe(measurement: Measurement) -> str:
     ]
     if measurement.interval:
         interval = measurement.interval
-        parts.append(f"{interval.level:.0%} interval: {interval.method}")
+        parts.append(f"{100 * interval.level:.0f} % interval: {interval.method}")
     return ", ".join(parts)
 
 

@@ -4,6 +4,8 @@ import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+import numpy as np
+
 from replicalab.domain.artifacts import ArtifactRef
 from replicalab.domain.measures import Measurement
 from replicalab.domain.specs import ExperimentSpec
@@ -13,6 +15,7 @@ from replicalab.errors import InvalidMeasureInput
 from replicalab.planning.keys import digest_of
 from replicalab.storage.image_sets import ImageSet
 from replicalab.storage.projections import Projection
+from replicalab_metrics.figures.images import first_of_each_class
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,7 +25,7 @@ class Study:
     Attributes:
         spec: What was asked.
         measurements: Every number, in the order planned.
-        real: The training images.
+        real: The training images that the report shows: the first of every class.
         reconstructed: Their reconstructions by ``t_re``; 0 is the real set itself.
         projection: Features on principal components, if asked for.
         inputs: Artifacts the report was made from, by role.
@@ -76,11 +79,15 @@ def read_study(context: TaskContext, params: Report) -> Study:
         *(["pca"] if has_projection else []),
     ]
     bodies = context.read("measurements") if has_measurements else []
+    real = _images(context, "train")
+    shown = [index for _, index in first_of_each_class(real)]
     return Study(
         spec=spec,
         measurements=tuple(each for body in bodies for each in _measurements(body)),
-        real=_images(context, "train"),
-        reconstructed={t_re: _images(context, f"images:{t_re}") for t_re in spec.t_re},
+        real=_shown(real, shown),
+        reconstructed={
+            t_re: _shown(_images(context, f"images:{t_re}"), shown) for t_re in spec.t_re
+        },
         projection=Projection.from_bytes(context.read("pca")[0]) if has_projection else None,
         inputs={role: tuple(context.refs(role)) for role in roles},
     )
@@ -88,6 +95,12 @@ def read_study(context: TaskContext, params: Report) -> Study:
 
 def _images(context: TaskContext, role: str) -> ImageSet:
     return ImageSet.concatenate([ImageSet.from_bytes(body) for body in context.read(role)])
+
+
+def _shown(images: ImageSet, indices: list[int]) -> ImageSet:
+    """Only the images with ``indices``, so that one whole set at a time is in memory."""
+    is_shown = np.isin(images.indices, indices)
+    return ImageSet(images.images[is_shown], images.labels[is_shown], images.indices[is_shown])
 
 
 def _measurements(body: bytes) -> list[Measurement]:

@@ -33,9 +33,11 @@ def describe(spec: ExperimentSpec) -> list[str]:
 
 
 def format_value(value: float, unit: str) -> str:
-    """Shares in percent, everything else to three or four digits."""
+    """Shares in percent to one decimal, everything else to four decimals or digits."""
     if unit == "1":
         return f"{100 * value:.1f}"
+    if abs(value) < 0.001:
+        return f"{value:.2g}"
     return f"{value:.4f}" if abs(value) < 1 else f"{value:#.4g}"
 
 

@@ -5,6 +5,7 @@ import pytest
 import torch
 
 from replicalab_worker.science.diffusion.augmentation import AUGMENT_LABELS, Augmentation
+from replicalab_worker.science.diffusion.dropout import Dropout, draw_dropout_from
 from replicalab_worker.science.diffusion.initialisation import initialise
 from replicalab_worker.science.diffusion.networks import DdpmppUnet
 from replicalab_worker.science.diffusion.preconditioning import (
@@ -37,7 +38,9 @@ def recipe(**changes: float) -> EdmRecipe:
     return EdmRecipe(**values)  # type: ignore[arg-type]
 
 
-def small_network(seed: int = 0, augment_labels: int = 0) -> EdmPreconditioning:
+def small_network(
+    seed: int = 0, augment_labels: int = 0, dropout: float = 0.0
+) -> EdmPreconditioning:
     unet = DdpmppUnet(
         resolution=4,
         image_channels=1,
@@ -47,7 +50,7 @@ def small_network(seed: int = 0, augment_labels: int = 0) -> EdmPreconditioning:
         channel_mult=(1, 2),
         blocks=1,
         attention_resolutions=(2,),
-        dropout=0.0,
+        dropout=dropout,
     )
     network = EdmPreconditioning(unet, sigma_data=0.5)
     initialise(network, torch.Generator().manual_seed(seed))
@@ -95,7 +98,8 @@ def test_equal_seeds_train_equal_weights_and_others_do_not() -> None:
 
 
 def test_training_touches_no_global_generator() -> None:
-    trainer = EdmTrainer(small_network(), recipe(images=64, augment_probability=0.5))
+    network = small_network(augment_labels=AUGMENT_LABELS, dropout=0.5)
+    trainer = EdmTrainer(network, recipe(images=64, augment_probability=0.5))
     before = torch.get_rng_state()
     images, labels = two_images()
     list(trainer.train(images, labels, classes=2, generator=torch.Generator().manual_seed(0)))
@@ -177,3 +181,17 @@ def test_a_shifted_image_moves_by_an_eighth_of_its_size_per_unit_of_its_label() 
     torch.testing.assert_close(
         change, -labels[is_shifted, 7] * 0.125 * 32 * per_pixel, atol=1e-5, rtol=0
     )
+
+
+def test_dropout_keeps_the_mean_and_drops_the_share_asked_for() -> None:
+    layer = Dropout(0.25)
+    draw_dropout_from(layer, torch.Generator().manual_seed(0))
+    dropped = layer(torch.ones(100_000))
+    assert float((dropped == 0).float().mean()) == pytest.approx(0.25, abs=0.006)
+    assert float(dropped.mean()) == pytest.approx(1.0, abs=0.008)
+    assert torch.equal(layer.eval()(torch.ones(3)), torch.ones(3))
+
+
+def test_dropout_without_a_generator_is_refused() -> None:
+    with pytest.raises(ValueError, match="generator"):
+        Dropout(0.5)(torch.ones(3))

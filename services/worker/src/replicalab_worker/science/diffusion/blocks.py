@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from torch import nn
 from torch.nn import functional
 
+from replicalab_worker.science.diffusion.dropout import Dropout
 from replicalab_worker.science.diffusion.layers import (
     Convolution,
     Embedding,
@@ -45,7 +46,7 @@ class ResidualBlock(nn.Module):
         super().__init__()
         self.outputs = outputs
         self._skip_scale = style.skip_scale
-        self._dropout = style.dropout
+        self.dropout = Dropout(style.dropout)
         self._has_attention = has_attention
         self.norm0 = group_norm(inputs, epsilon=style.epsilon)
         self.conv0 = Convolution(
@@ -71,9 +72,7 @@ class ResidualBlock(nn.Module):
         """Features of ``self.outputs`` channels, at half or twice the size if resampling."""
         hidden: Resized = self.conv0(functional.silu(self.norm0(features)))
         hidden = hidden + self.affine(embedding)[:, :, None, None]
-        hidden = functional.dropout(
-            functional.silu(self.norm1(hidden)), self._dropout, self.training
-        )
+        hidden = self.dropout(functional.silu(self.norm1(hidden)))
         hidden = (self.conv1(hidden) + self.skip(features)) * self._skip_scale
         if self._has_attention:
             hidden = (self._attend(hidden) + hidden) * self._skip_scale

@@ -13,6 +13,7 @@ from jaxtyping import Float, Int64
 from torch import Tensor, nn
 
 from replicalab_worker.science.diffusion.augmentation import Augmentation
+from replicalab_worker.science.diffusion.dropout import draw_dropout_from
 from replicalab_worker.science.diffusion.preconditioning import (
     EdmPreconditioning,
     log_normal_levels,
@@ -90,7 +91,7 @@ class EdmTrainer:
             images: The training set in [-1, 1], on the network's device.
             labels: Their classes, 0 to ``classes`` - 1.
             classes: Length of the one-hot class vectors.
-            generator: Source of order, noise and augmentation, on the same device.
+            generator: Source of order, noise, augmentation and dropout, on the same device.
         """
         recipe = self._recipe
         optimiser = torch.optim.Adam(
@@ -99,6 +100,7 @@ class EdmTrainer:
         augment = Augmentation(recipe.augment_probability, generator)
         class_vectors = nn.functional.one_hot(labels, classes).to(torch.float32)
         batches = shuffled_batches(len(images), recipe.batch_size, generator)
+        draw_dropout_from(self.network, generator)
         self.network.train()
         for index in range(-(-recipe.images // recipe.batch_size)):
             seen = index * recipe.batch_size

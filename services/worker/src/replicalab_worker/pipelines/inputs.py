@@ -1,0 +1,38 @@
+"""Reading image sets, and checking that they fit what is about to happen to them."""
+
+import numpy as np
+
+from replicalab.engine.handlers import TaskContext
+from replicalab.errors import InvalidImageSet
+from replicalab.storage.image_sets import ImageSet
+
+
+def read_images(context: TaskContext, role: str, *, classes: int) -> ImageSet:
+    """Every image set in ``role``, one after the other.
+
+    Raises:
+        InvalidImageSet: The sets differ in shape, or a label is not below ``classes``.
+    """
+    parts = [ImageSet.from_bytes(body) for body in context.read(role)]
+    shapes = {part.images.shape[1:] for part in parts}
+    if len(shapes) > 1:
+        raise InvalidImageSet(
+            f"The image sets of {role!r} differ in (height, width, channel): {sorted(shapes)}."
+        )
+    images = ImageSet.concatenate(parts)
+    highest = int(np.max(images.labels))
+    if highest >= classes:
+        raise InvalidImageSet(
+            f"{role!r} holds the label {highest}, but there are only {classes} classes (from 0)."
+        )
+    return images
+
+
+def check_shape(images: ImageSet, *, resolution: int, channels: int) -> None:
+    """Refuse images of another size or number of channels with ``InvalidImageSet``."""
+    expected = (resolution, resolution, channels)
+    if images.images.shape[1:] != expected:
+        raise InvalidImageSet(
+            f"The generator takes images of (height, width, channel) {expected}, these have "
+            f"{images.images.shape[1:]}; use a generator trained on this data set."
+        )

@@ -1,0 +1,111 @@
+"""Reconstruction as a task: diffuse real images to a noise level, then sample back."""
+
+from collections.abc import Iterator
+from typing import assert_never
+
+import numpy as np
+import numpy.typing as npt
+import torch
+from torch import Tensor
+from torch.nn import functional
+
+from replicalab.domain import artifacts
+from replicalab.domain.samplers import EulerSampler, HeunSampler
+from replicalab.domain.tasks import Reconstruct
+from replicalab.engine.handlers import TaskContext
+from replicalab.errors import InvalidImageSet
+from replicalab.storage.image_sets import ImageSet
+from replicalab_worker.pipelines.generators import GeneratorShelf, LoadedGenerator, working_bytes
+from replicalab_worker.pipelines.inputs import check_shape, read_images
+from replicalab_worker.runtime.device import batch_images
+from replicalab_worker.science.diffusion.noise import FIRST_STEP_DRAW, image_noise
+from replicalab_worker.science.diffusion.preconditioning import ClassDenoiser
+from replicalab_worker.science.diffusion.samplers import Churn, Denoiser, Step, euler, heun
+from replicalab_worker.science.pixels import from_pixels, to_pixels
+
+
+class Reconstruction:
+    """Handler of ``reconstruct``; keeps the generator between the shards of a study."""
+
+    def __init__(self, device: torch.device) -> None:
+        self._device = device
+        self._shelf = GeneratorShelf(device)
+
+    def __call__(self, context: TaskContext, params: Reconstruct) -> None:
+        """Write the reconstructions of one shard under the labels and indices of its images."""
+        generator = self._shelf.generator_of(context, params)
+        form = generator.description
+        real = read_images(context, "train", classes=form.classes)
+        check_shape(real, resolution=form.resolution, channels=form.channels)
+        shard = _shard(real, params.first, params.count)
+        size = batch_images(working_bytes(form), self._device)
+        parts: list[ImageSet] = []
+        for first in range(0, len(shard), size):
+            batch = _shard(shard, first, min(size, len(shard) - first))
+            images = self._reconstruct(context, params, generator, batch, done=first)
+            parts.append(ImageSet(images, batch.labels, batch.indices))
+        result = ImageSet.concatenate(parts)
+        context.write(artifacts.RECONSTRUCTED_IMAGES, result.to_bytes(), artifacts.NPZ)
+
+    def _reconstruct(
+        self,
+        context: TaskContext,
+        params: Reconstruct,
+        generator: LoadedGenerator,
+        batch: ImageSet,
+        *,
+        done: int,
+    ) -> npt.NDArray[np.uint8]:
+        labels = torch.from_numpy(batch.labels).to(self._device)
+        classes = functional.one_hot(labels, generator.description.classes).to(torch.float32)
+        denoise = ClassDenoiser(generator.network, classes)
+        noisy = self._diffuse(params, batch)
+        images = noisy
+        for taken, step in enumerate(self._steps(params, denoise, noisy, batch), start=1):
+            images = step.images
+            share = len(batch) * taken / params.t_re
+            context.progress(done + share, params.count, f"reconstructing from t_re {params.t_re}")
+        if not torch.isfinite(images).all():
+            raise FloatingPointError(
+                f"Sampling from t_re {params.t_re} gave values that are not finite (noise seed "
+                f"{params.noise_seed}); the generator does not fit this sampler's noise levels."
+            )
+        return to_pixels(images)
+
+    def _diffuse(self, params: Reconstruct, batch: ImageSet) -> Tensor:
+        """The images at the noise level where their remaining steps begin, float64."""
+        sigma = params.sampler.start_sigma(params.t_re)
+        clean = from_pixels(batch.images).to(torch.float64)
+        noise = torch.from_numpy(image_noise(params.noise_seed, batch.indices, clean.shape[1:]))
+        noisy = sigma * noise if params.start == "noise" else clean + sigma * noise
+        return noisy.to(self._device)
+
+    def _steps(
+        self, params: Reconstruct, denoise: Denoiser, noisy: Tensor, batch: ImageSet
+    ) -> Iterator[Step]:
+        sampler = params.sampler
+        start = sampler.steps - params.t_re
+
+        def noise(step: int) -> Tensor:
+            draw = FIRST_STEP_DRAW + step
+            drawn = image_noise(params.noise_seed, batch.indices, noisy.shape[1:], draw=draw)
+            return torch.from_numpy(drawn).to(self._device)
+
+        match sampler:
+            case EulerSampler():
+                return euler(denoise, noisy, sampler.levels(), start=start)
+            case HeunSampler():
+                churn = Churn(sampler.s_churn, sampler.s_min, sampler.s_max, sampler.s_noise)
+                return heun(denoise, noisy, sampler.levels(), start=start, churn=churn, noise=noise)
+            case _:
+                assert_never(sampler)
+
+
+def _shard(images: ImageSet, first: int, count: int) -> ImageSet:
+    """Images ``first`` to ``first + count - 1``."""
+    if first + count > len(images):
+        raise InvalidImageSet(
+            f"Images {first} to {first + count - 1} were asked for; the set has {len(images)}."
+        )
+    part = slice(first, first + count)
+    return ImageSet(images.images[part], images.labels[part], images.indices[part])

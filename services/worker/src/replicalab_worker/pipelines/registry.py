@@ -1,0 +1,26 @@
+"""Which handler runs which kind of task."""
+
+from replicalab.domain.tasks import TaskKind
+from replicalab.engine.handlers import Handlers
+from replicalab_worker.pipelines.classifier_training import ClassifierTraining
+from replicalab_worker.pipelines.datasets import prepare_dataset
+from replicalab_worker.pipelines.embedding import Embedding
+from replicalab_worker.pipelines.generator_training import GeneratorTraining
+from replicalab_worker.pipelines.reconstruction import Reconstruction
+from replicalab_worker.runtime.device import best_device, prepare_process
+
+
+def handlers() -> Handlers:
+    """The worker's handlers; call once in the process that will run them.
+
+    Sets the process up for networks. What a handler keeps between tasks lives in the result.
+    """
+    prepare_process()
+    device = best_device()
+    return {
+        TaskKind.PREPARE_DATASET: prepare_dataset,
+        TaskKind.TRAIN_GENERATOR: GeneratorTraining(device),
+        TaskKind.RECONSTRUCT: Reconstruction(device),
+        TaskKind.TRAIN_CLASSIFIER: ClassifierTraining(device),
+        TaskKind.EMBED: Embedding(device),
+    }

@@ -1,0 +1,55 @@
+"""The device tensors live on, and how many images fit through a network at once."""
+
+import os
+
+import torch
+
+from replicalab.processors import usable_processors
+from replicalab_worker.runtime.allocator import keep_freed_memory
+
+MEMORY_SHARE = 0.25
+"""Of the free memory: other processes, weights and the C library's slack need the rest."""
+
+CPU_BATCH_IMAGES = 256
+"""Larger batches fall out of a processor's caches and gain nothing."""
+
+GPU_BATCH_IMAGES = 4096
+THREADS_VARIABLE = "OMP_NUM_THREADS"
+
+
+def prepare_process() -> None:
+    """Set up allocator, threads and repeatable kernels; call once, before the first tensor.
+
+    A number of threads set by ``OMP_NUM_THREADS`` is left alone.
+    """
+    keep_freed_memory()
+    if THREADS_VARIABLE not in os.environ:
+        torch.set_num_threads(usable_processors())
+    torch.backends.cudnn.benchmark = False
+    torch.backends.cudnn.deterministic = True
+
+
+def best_device() -> torch.device:
+    """The first CUDA device if there is one, else the processor."""
+    return torch.device("cuda" if torch.cuda.is_available() else "cpu")
+
+
+def batch_images(bytes_per_image: int, device: torch.device) -> int:
+    """How many images to pass through a network at once: as memory allows, at least 1.
+
+    Results do not depend on it beyond rounding, so it is never part of a specification.
+
+    Args:
+        bytes_per_image: Working memory that one image needs on its way.
+        device: Where the network is.
+    """
+    most = GPU_BATCH_IMAGES if device.type == "cuda" else CPU_BATCH_IMAGES
+    fitting = int(_free_bytes(device) * MEMORY_SHARE) // max(bytes_per_image, 1)
+    return max(1, min(most, fitting))
+
+
+def _free_bytes(device: torch.device) -> int:
+    if device.type == "cuda":
+        free, _ = torch.cuda.mem_get_info(device)
+        return free
+    return os.sysconf("SC_AVPHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")

@@ -1,0 +1,1 @@
+"""Generators at rest: their description, and the weights that ship with ReplicaLab."""

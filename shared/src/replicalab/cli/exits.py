@@ -1,0 +1,43 @@
+"""What the exit code of ``replicalab`` says.
+
+| code | meaning |
+|---|---|
+| 0 | done |
+| 1 | the experiment did not succeed, or the service failed |
+| 2 | the command or the specification must be changed |
+| 3 | the service, or a part of it, does not answer |
+| 130 | interrupted with Ctrl-C |
+"""
+
+from enum import IntEnum, unique
+
+from replicalab import errors
+
+
+@unique
+class ExitCode(IntEnum):
+    """Codes that scripts may rely on."""
+
+    OK = 0
+    FAILED = 1
+    USAGE = 2
+    UNAVAILABLE = 3
+    INTERRUPTED = 130
+
+
+def exit_code_of(error: errors.ReplicaLabError) -> ExitCode:
+    """The code with which a command ends that ``error`` has stopped."""
+    match error:
+        case errors.ArtifactCorrupt() | errors.Defect():
+            return ExitCode.FAILED
+        case errors.Unavailable():
+            return ExitCode.UNAVAILABLE
+        case (
+            errors.InvalidRequest()
+            | errors.Unauthenticated()
+            | errors.NotFound()
+            | errors.Conflict()
+        ):
+            return ExitCode.USAGE
+        case _:
+            return ExitCode.FAILED

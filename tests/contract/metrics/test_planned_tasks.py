@@ -1,0 +1,137 @@
+"""What the planner hands the metrics service is what its handlers read."""
+
+import numpy as np
+import pytest
+
+from replicalab.domain import artifacts
+from replicalab.domain.measures import MeasureSpec
+from replicalab.domain.specs import ALL_MEASURES, ExperimentSpec
+from replicalab.domain.tasks import (
+    QUEUES,
+    Embed,
+    Evaluate,
+    PrepareDataset,
+    Project,
+    Queue,
+    Reconstruct,
+    Report,
+    TaskDefinition,
+    TaskKey,
+    TaskKind,
+    TaskParams,
+    TrainClassifier,
+)
+from replicalab.engine.handlers import MemoryContext
+from replicalab.planning.plan import plan
+from replicalab.storage.features import FeatureSet, TestLogits
+from replicalab.storage.image_sets import ImageSet
+from replicalab_metrics.evaluations.registry import handlers
+
+PLANNED_IMAGES = 1297
+TRAIN_IMAGES, TEST_IMAGES, CLASSES = 50, 40, 10
+
+FIGURES = ("images", "accuracy", "distances", "real-classifier", "components")
+
+Outputs = dict[str, bytes]
+
+
+def images(seed: int, indices: np.ndarray) -> bytes:
+    rng = np.random.default_rng(seed)
+    pixels = rng.integers(0, 256, (len(indices), 8, 8, 1), dtype=np.uint8)
+    return ImageSet(pixels, indices % CLASSES, indices).to_bytes()
+
+
+def logits_and_labels(seed: int, n: int) -> tuple[np.ndarray, np.ndarray]:
+    rng = np.random.default_rng(seed)
+    return rng.standard_normal((n, CLASSES)).astype(np.float32), np.arange(n) % CLASSES
+
+
+def worker_outputs(params: TaskParams, seed: int) -> Outputs:
+    """What the worker stores, in the right form and of no deeper truth."""
+    match params:
+        case PrepareDataset():
+            return {
+                artifacts.TRAIN_IMAGES: images(seed, np.arange(TRAIN_IMAGES)),
+                artifacts.TEST_IMAGES: images(seed + 1, np.arange(TEST_IMAGES)),
+            }
+        case Reconstruct(first=first, count=count):
+            bounds = [TRAIN_IMAGES * bound // PLANNED_IMAGES for bound in (first, first + count)]
+            return {artifacts.RECONSTRUCTED_IMAGES: images(seed, np.arange(*bounds))}
+        case TrainClassifier(seed=classifier_seed):
+            logits, labels = logits_and_labels(seed, TEST_IMAGES)
+            answers = TestLogits(logits, labels, classifier_seed)
+            return {
+                artifacts.CLASSIFIER_WEIGHTS: b"weights",
+                artifacts.TEST_LOGITS: answers.to_bytes(),
+            }
+        case Embed():
+            logits, labels = logits_and_labels(seed, TRAIN_IMAGES)
+            features = FeatureSet(logits, logits, labels, np.arange(TRAIN_IMAGES), "e" * 64)
+            return {artifacts.FEATURES: features.to_bytes()}
+        case _:
+            raise AssertionError(f"the worker has no {params.kind} in this study")
+
+
+def context_of(task: TaskDefinition, outputs: dict[TaskKey, Outputs]) -> MemoryContext:
+    inputs: dict[str, list[bytes]] = {}
+    for each in task.inputs:
+        inputs.setdefault(each.role, []).append(outputs[each.key][each.artifact])
+    return MemoryContext(inputs)
+
+
+def run(spec: ExperimentSpec) -> list[tuple[TaskDefinition, MemoryContext]]:
+    """Every metrics task of ``spec`` and what it left behind."""
+    outputs: dict[TaskKey, Outputs] = {}
+    done = []
+    for seed, task in enumerate(plan(spec).tasks):
+        if task.queue is Queue.WORKER:
+            outputs[task.key] = worker_outputs(task.params, seed)
+            continue
+        context = context_of(task, outputs)
+        handlers()[task.kind](context, task.params)
+        outputs[task.key] = context.outputs
+        done.append((task, context))
+    return done
+
+
+def promised(params: TaskParams) -> set[str]:
+    """The artifacts that the parameter models' docstrings promise."""
+    match params:
+        case Evaluate():
+            return {artifacts.MEASUREMENTS}
+        case Project():
+            return {artifacts.PCA}
+        case Report():
+            figures = {f"figure-{slug}.{form}" for slug in FIGURES for form in ("svg", "png")}
+            return {artifacts.REPORT, artifacts.RESULTS_CSV, artifacts.RESULTS_JSON} | figures
+        case _:
+            raise AssertionError(f"metrics has no {params.kind}")
+
+
+def test_there_is_a_handler_for_every_kind_of_the_queue() -> None:
+    assert handlers().keys() == {kind for kind, queue in QUEUES.items() if queue is Queue.METRICS}
+
+
+def test_every_planned_task_finds_its_inputs_and_keeps_its_promise() -> None:
+    for task, context in run(ExperimentSpec(name="all measures", t_re=(0, 9, 18))):
+        assert context.outputs.keys() == promised(task.params)
+        assert (len(context.measurements) > 0) == (task.kind is TaskKind.EVALUATE)
+        done, total, _ = context.progress_reports[-1]
+        assert 0 < done <= total
+
+
+@pytest.mark.parametrize("measure", ALL_MEASURES, ids=lambda measure: measure.kind)
+def test_a_study_of_one_measure_is_reported(measure: MeasureSpec) -> None:
+    spec = ExperimentSpec(
+        name="one measure", t_re=(0, 18), classifier_seeds=(5,), measures=(measure,)
+    )
+    task, context = run(spec)[-1]
+    assert task.kind is TaskKind.REPORT
+    figures = [name for name in context.outputs if name.endswith(".svg")]
+    assert len(figures) == 2, "the images, and the figure of the measure"
+
+
+def test_a_study_without_the_real_set_is_reported() -> None:
+    task, context = run(ExperimentSpec(name="one set", t_re=(7,)))[-1]
+    assert task.kind is TaskKind.REPORT
+    assert context.outputs[artifacts.REPORT]

@@ -1,0 +1,153 @@
+"""Figures: what they say, that they repeat byte for byte, and that they need not have it all."""
+
+from collections.abc import Callable
+
+import matplotlib as mpl
+import pytest
+from matplotlib.figure import Figure
+from matplotlib.text import Text
+
+from replicalab.domain.measures import Measurement
+from replicalab.storage.image_sets import ImageSet
+from replicalab.storage.projections import Projection
+from replicalab_metrics.figures.accuracy import draw_accuracy
+from replicalab_metrics.figures.components import draw_components
+from replicalab_metrics.figures.curves import spread_evenly
+from replicalab_metrics.figures.distances import draw_distances
+from replicalab_metrics.figures.images import draw_image_grid
+from replicalab_metrics.figures.real_classifier import draw_real_classifier
+from replicalab_metrics.figures.style import render
+
+Drawing = Callable[[list[Measurement]], Figure | None]
+
+SIGMAS = {0: 0.0, 9: 0.9, 18: 80.0}
+
+CURVES = [draw_accuracy, draw_distances, draw_real_classifier]
+
+
+def texts_of(figure: Figure | None) -> str:
+    assert figure is not None
+    found = figure.findobj(Text)
+    return "\n".join(text.get_text() for text in found if isinstance(text, Text))
+
+
+@pytest.mark.parametrize("draw", CURVES, ids=lambda draw: draw.__name__)
+def test_equal_measurements_give_equal_bytes(draw: Drawing, sweep: list[Measurement]) -> None:
+    figures = [draw(sweep), draw(sweep)]
+    first, second = (render(figure) for figure in figures if figure is not None)
+    assert first == second
+    assert first.svg.startswith(b"<?xml")
+    assert first.png.startswith(b"\x89PNG")
+    assert mpl.__version__.encode() not in first.svg
+    assert b"dc:date" not in first.svg
+
+
+def test_equal_images_and_projections_give_equal_bytes(
+    image_sets: dict[int, ImageSet], projection: Projection
+) -> None:
+    grids = [render(draw_image_grid(image_sets[0], image_sets, SIGMAS)) for _ in range(2)]
+    assert grids[0] == grids[1]
+    clouds = [draw_components(projection) for _ in range(2)]
+    first, second = (render(figure) for figure in clouds if figure is not None)
+    assert first == second
+
+
+def test_settings_of_the_caller_neither_reach_a_figure_nor_are_changed(
+    sweep: list[Measurement],
+) -> None:
+    plain = draw_accuracy(sweep)
+    assert plain is not None
+    expected = render(plain).svg
+    with mpl.rc_context({"font.size": 30, "svg.hashsalt": "mine", "lines.linewidth": 9}):
+        styled = draw_accuracy(sweep)
+        assert styled is not None
+        assert render(styled).svg == expected
+        assert mpl.rcParams["font.size"] == 30
+
+
+def test_the_accuracy_figure_states_seeds_and_interval(sweep: list[Measurement]) -> None:
+    texts = texts_of(draw_accuracy(sweep))
+    assert "mean of 3 seeds with 95 % interval (Student t)" in texts
+    assert "single seeds (tested on 50 images)" in texts
+    assert "accuracy on real test images (share)" in texts
+
+
+def test_one_seed_is_not_called_an_interval(measured: Callable[..., Measurement]) -> None:
+    single = [measured("accuracy", 0, 0.9, margin=None, n=1, n_unit="seeds")]
+    texts = texts_of(draw_accuracy(single))
+    assert "mean of 1 seed" in texts
+    assert "interval" not in texts
+
+
+def test_the_distance_figure_states_sizes_and_both_references(sweep: list[Measurement]) -> None:
+    texts = texts_of(draw_distances(sweep))
+    assert "Fréchet distance to training set (n = 60 against 50)" in texts
+    assert "Fréchet distance to held-out set (n = 60 against 50)" in texts
+    assert "precision, training set (n = 60)" in texts
+    assert "recall, held-out set (n = 60)" in texts
+    assert "bars: 95 % intervals" in texts
+
+
+@pytest.mark.parametrize("kept", ["frechet_distance", "precision"])
+def test_half_of_the_distance_figure_stands_alone(sweep: list[Measurement], kept: str) -> None:
+    figure = draw_distances([each for each in sweep if each.name == kept])
+    assert figure is not None
+    assert len(figure.axes) == 1
+
+
+def test_the_held_out_level_is_drawn_where_it_was_measured(
+    sweep: list[Measurement], measured: Callable[..., Measurement]
+) -> None:
+    from_test = measured("held_out_entropy", 0, 0.03, n=50, unit="nats")
+    held_out = from_test.model_copy(update={"reference": "test"})
+    assert "held-out" not in texts_of(draw_real_classifier(sweep))
+    texts = texts_of(draw_real_classifier([*sweep, held_out]))
+    assert "entropy on held-out real images, n = 50" in texts
+
+
+@pytest.mark.parametrize("draw", CURVES, ids=lambda draw: draw.__name__)
+def test_nothing_measured_is_no_figure(draw: Drawing) -> None:
+    assert draw([]) is None
+
+
+@pytest.mark.parametrize("draw", CURVES, ids=lambda draw: draw.__name__)
+def test_a_single_set_can_be_drawn(draw: Drawing, sweep: list[Measurement]) -> None:
+    figure = draw([each for each in sweep if each.t_re == 9])
+    assert figure is not None
+    assert render(figure).svg
+
+
+def test_the_sigma_of_every_step_is_shown(sweep: list[Measurement]) -> None:
+    figure = draw_accuracy(sweep)
+    assert figure is not None
+    top = figure.axes[0].child_axes[0]
+    assert [label.get_text() for label in top.get_xticklabels()] == ["0", "0.9", "1.8"]
+
+
+def test_one_component_is_no_scatter_plot(projection: Projection) -> None:
+    flat = Projection(
+        projection.real,
+        projection.reconstructed,
+        projection.explained_shares[:1],
+        projection.extractor_sha256,
+    )
+    assert draw_components(flat) is None
+
+
+def test_a_class_that_was_never_reconstructed_is_still_named(projection: Projection) -> None:
+    fake = projection.reconstructed[18]
+    fake.labels[:] = 0
+    texts = texts_of(draw_components(projection))
+    assert all(f"\n{class_}\n" in texts for class_ in (0, 1, 2))
+
+
+def test_panels_name_step_sample_size_and_variance(projection: Projection) -> None:
+    texts = texts_of(draw_components(projection))
+    assert "$t_{re}$ = 18, n = 12" in texts
+    assert "component 2 (25.0 % of the real variance)" in texts
+    assert "real training images, n = 12" in texts
+
+
+def test_items_spread_evenly_keep_both_ends() -> None:
+    assert spread_evenly(range(100), 4) == [0, 33, 66, 99]
+    assert spread_evenly([1, 2], 4) == [1, 2]

@@ -1,0 +1,125 @@
+import numpy as np
+import numpy.typing as npt
+import pytest
+import torch
+
+from replicalab.domain import artifacts
+from replicalab.domain.samplers import EulerSampler, HeunSampler, SamplerSpec, Start
+from replicalab.domain.tasks import Reconstruct
+from replicalab.engine.handlers import MemoryContext
+from replicalab.errors import InvalidImageSet, UnsafeCheckpoint
+from replicalab.storage.image_sets import ImageSet
+from replicalab_worker.pipelines.reconstruction import Reconstruction
+
+CPU = torch.device("cpu")
+STEPS = 6
+
+
+def shard(
+    context: MemoryContext,
+    *,
+    t_re: int = STEPS,
+    first: int = 0,
+    count: int = 40,
+    start: Start = "diffuse",
+    noise_seed: int = 0,
+    sampler: SamplerSpec | None = None,
+) -> ImageSet:
+    params = Reconstruct(
+        bundled=None,
+        sampler=sampler or HeunSampler(steps=STEPS, s_churn=2.0),
+        t_re=t_re,
+        start=start,
+        noise_seed=noise_seed,
+        first=first,
+        count=count,
+    )
+    Reconstruction(CPU)(context, params)
+    return ImageSet.from_bytes(context.outputs[artifacts.RECONSTRUCTED_IMAGES])
+
+
+def difference(first: ImageSet, second: ImageSet) -> npt.NDArray[np.int64]:
+    apart: npt.NDArray[np.int64] = np.abs(first.images.astype(np.int64) - second.images)
+    return apart
+
+
+def test_reconstructions_keep_labels_and_indices(
+    shard_context: MemoryContext, images: ImageSet
+) -> None:
+    part = shard(shard_context, first=10, count=5)
+    assert np.array_equal(part.labels, images.labels[10:15])
+    assert np.array_equal(part.indices, images.indices[10:15])
+    assert part.images.shape == (5, 8, 8, 1)
+
+
+def test_shards_together_are_the_whole_up_to_rounding(shard_context: MemoryContext) -> None:
+    """The noise of a shard is the same to the bit; passes of other sizes round differently."""
+    whole = shard(shard_context)
+    parts = [shard(shard_context, first=first, count=8) for first in range(0, 40, 8)]
+    apart = difference(ImageSet.concatenate(parts), whole)
+    assert apart.max() <= 1
+    assert (apart > 0).mean() < 0.001
+
+
+def test_the_fewer_steps_remain_the_closer_is_the_reconstruction(
+    shard_context: MemoryContext, images: ImageSet
+) -> None:
+    errors = [difference(shard(shard_context, t_re=t_re), images).mean() for t_re in (1, 2, 6)]
+    assert errors == sorted(errors)
+    assert errors[0] < 2
+
+
+def test_pure_noise_forgets_the_image_and_the_diffused_image_does_not(
+    shard_context: MemoryContext, images: ImageSet
+) -> None:
+    pure, diffused = shard(shard_context, start="noise"), shard(shard_context, start="diffuse")
+    assert difference(pure, diffused).max() > 0
+    reverse = np.arange(40)[::-1]
+    other_images = ImageSet(images.images[reverse], images.labels, images.indices)
+    shard_context.inputs["train"] = [other_images.to_bytes()]
+    assert difference(shard(shard_context, start="noise"), pure).max() == 0
+    assert difference(shard(shard_context, start="diffuse"), diffused).max() > 0
+
+
+def test_classes_decide_the_images_made_from_noise(
+    shard_context: MemoryContext, images: ImageSet
+) -> None:
+    made = shard(shard_context, start="noise").images.reshape(40, -1).mean(axis=1)
+    assert made[images.labels == 1].mean() > made[images.labels == 0].mean() + 50
+
+
+def test_the_noise_seed_decides_the_noise(shard_context: MemoryContext) -> None:
+    first, again, other = (shard(shard_context, noise_seed=seed) for seed in (1, 1, 2))
+    assert difference(first, again).max() == 0
+    assert difference(first, other).max() > 0
+
+
+def test_euler_and_heun_both_sample(shard_context: MemoryContext) -> None:
+    euler = shard(shard_context, t_re=2, sampler=EulerSampler(steps=STEPS))
+    heun = shard(shard_context, t_re=2, sampler=HeunSampler(steps=STEPS))
+    assert 0 < difference(euler, heun).mean() < 5
+
+
+def test_progress_reaches_the_whole_shard(shard_context: MemoryContext) -> None:
+    shard(shard_context, count=7)
+    reports = shard_context.progress_reports
+    assert len(reports) == STEPS
+    assert reports[-1][:2] == (7, 7)
+
+
+def test_images_that_are_not_there_are_refused(shard_context: MemoryContext) -> None:
+    with pytest.raises(InvalidImageSet, match="the set has 40"):
+        shard(shard_context, first=38, count=3)
+
+
+def test_images_the_generator_cannot_take_are_refused(shard_context: MemoryContext) -> None:
+    wide = ImageSet(np.zeros((4, 8, 8, 3), np.uint8), np.zeros(4, np.int64), np.arange(4))
+    shard_context.inputs["train"] = [wide.to_bytes()]
+    with pytest.raises(InvalidImageSet, match="trained on this data set"):
+        shard(shard_context, count=4)
+
+
+def test_weights_that_are_not_those_described_are_refused(shard_context: MemoryContext) -> None:
+    shard_context.inputs["generator"] = [b"something else"]
+    with pytest.raises(UnsafeCheckpoint, match="The description is of weights"):
+        shard(shard_context)
