@@ -4,54 +4,19 @@ Times are the database's, through ``rl_now()``: the wall clock plus a shift that
 """
 
 from datetime import datetime
-from enum import StrEnum
 from typing import Any
 from uuid import UUID
 
 import sqlalchemy as sa
-from sqlalchemy.dialects.postgresql import JSONB
-from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
+from sqlalchemy.orm import Mapped, mapped_column
 
+from replicalab.db.accounts import ProjectRow, UserRow
+from replicalab.db.schema import NOW as NOW
+from replicalab.db.schema import Base as Base
+from replicalab.domain.accounts import DEFAULT_PROJECT_ID
 from replicalab.domain.priorities import Priority
 from replicalab.domain.states import ExperimentState, TaskState
 from replicalab.domain.tasks import Queue, TaskKind
-
-
-def _checked_enum(enum: type[StrEnum], name: str) -> sa.Enum:
-    """Text with a CHECK that lists the enum's values."""
-    return sa.Enum(
-        enum,
-        native_enum=False,
-        create_constraint=True,
-        name=name,
-        length=32,
-        values_callable=lambda members: [member.value for member in members],
-    )
-
-
-class Base(DeclarativeBase):
-    metadata = sa.MetaData(
-        naming_convention={
-            "ix": "ix_%(table_name)s_%(column_0_N_name)s",
-            "uq": "uq_%(table_name)s_%(column_0_N_name)s",
-            "ck": "ck_%(table_name)s_%(constraint_name)s",
-            "fk": "fk_%(table_name)s_%(column_0_N_name)s_%(referred_table_name)s",
-            "pk": "pk_%(table_name)s",
-        }
-    )
-    type_annotation_map = {  # noqa: RUF012 - SQLAlchemy reads this class attribute
-        datetime: sa.DateTime(timezone=True),
-        dict[str, Any]: JSONB,
-        list[dict[str, Any]]: JSONB,
-        ExperimentState: _checked_enum(ExperimentState, "state"),
-        TaskState: _checked_enum(TaskState, "state"),
-        TaskKind: _checked_enum(TaskKind, "kind"),
-        Queue: _checked_enum(Queue, "queue"),
-    }
-
-
-NOW: sa.ColumnElement[datetime] = sa.func.rl_now(type_=sa.DateTime(timezone=True))
-"""The database's clock, which tests can shift."""
 
 
 class ExperimentRow(Base):
@@ -60,6 +25,10 @@ class ExperimentRow(Base):
     __tablename__ = "experiments"
 
     id: Mapped[UUID] = mapped_column(primary_key=True)
+    project_id: Mapped[UUID] = mapped_column(
+        sa.ForeignKey(ProjectRow.id), default=DEFAULT_PROJECT_ID
+    )
+    owner_id: Mapped[UUID | None] = mapped_column(sa.ForeignKey(UserRow.id))
     owner: Mapped[str]
     name: Mapped[str]
     kind: Mapped[str]
@@ -74,6 +43,8 @@ class ExperimentRow(Base):
 
     __table_args__ = (
         sa.Index(None, "state", "id"),
+        sa.Index(None, "project_id", "id"),
+        sa.Index(None, "owner_id", "id"),
         sa.CheckConstraint(
             "(state IN ('succeeded', 'failed', 'cancelled')) = (ended_at IS NOT NULL)",
             name="ended_when_terminal",

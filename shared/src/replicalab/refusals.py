@@ -1,0 +1,130 @@
+"""Errors of who may do what; the tree and its families are in ``replicalab.errors``.
+
+ReplicaLabError
+├── Forbidden              the caller is known and may not      403, never retried
+├── TooManyRequests        the caller must wait                 429, not retried by the SDK
+└── PreconditionRequired   the caller must say what they saw    428, never retried
+"""
+
+from replicalab.errors import Conflict, InvalidRequest, NotFound, ReplicaLabError, Unauthenticated
+
+
+class Forbidden(ReplicaLabError):
+    """The caller is known, and may not do this to something that they can see."""
+
+    slug = "forbidden"
+    title = "Not allowed"
+    remedy = (
+        "Ask a maintainer of the project, or an administrator, for the role that the detail "
+        "names; or use a token with the scope that it names. `replicalab whoami` shows yours."
+    )
+
+
+class CsrfRefused(Forbidden):
+    """A request with a session cookie does not prove that it comes from this site's own page."""
+
+    slug = "csrf-refused"
+    title = "The request does not come from this site"
+    remedy = (
+        "Send the `csrf_token` of the session as `X-CSRF-Token`, from a page of the same origin. "
+        "Programs use a token instead of a session."
+    )
+
+
+class TooManyRequests(ReplicaLabError):
+    """Somebody has tried too often in a short time."""
+
+    slug = "too-many-requests"
+    title = "Too many attempts"
+    remedy = "Wait as long as `Retry-After` says, then try again."
+
+
+class PreconditionRequired(ReplicaLabError):
+    """The change needs ``If-Match``, so that nobody overwrites what they have not seen."""
+
+    slug = "precondition-required"
+    title = "If-Match is needed"
+    remedy = "Read the resource, send its `ETag` as `If-Match`; `*` overwrites whatever is there."
+
+
+class PreconditionFailed(Conflict):
+    """The resource is no longer the one that ``If-Match`` names."""
+
+    slug = "precondition-failed"
+    title = "The resource has changed"
+    remedy = "Read it again, and decide whether the change still makes sense."
+
+
+class TokenExpired(Unauthenticated):
+    """The token was right once and has expired."""
+
+    slug = "token-expired"
+    title = "The token has expired"
+    remedy = "Make a new one with `replicalab login`, or rotate tokens before they expire."
+
+
+class LoginFailed(Unauthenticated):
+    """Name and password do not belong together, or the provider's answer cannot be trusted."""
+
+    slug = "login-failed"
+    title = "The login failed"
+    remedy = (
+        "Check name and password. An administrator can set a new password, and sees whether the "
+        "account is disabled."
+    )
+
+
+class WeakPassword(InvalidRequest):
+    """The password is too easy to guess."""
+
+    slug = "weak-password"
+    title = "The password is too weak"
+    remedy = "Use at least 12 characters, at least 6 different ones, and not the user's name."
+
+
+class UserNotFound(NotFound):
+    """No user has this id."""
+
+    slug = "user-not-found"
+    title = "User not found"
+    remedy = "`GET /v1/users` shows the users there are."
+
+
+class ProjectNotFound(NotFound):
+    """No project has this id, or the caller is no member of it."""
+
+    slug = "project-not-found"
+    title = "Project not found"
+    remedy = "`GET /v1/projects` shows your projects; their maintainers add members."
+
+
+class TokenNotFound(NotFound):
+    """The caller has no token with this id."""
+
+    slug = "token-not-found"
+    title = "Token not found"
+    remedy = "`replicalab tokens list` shows your tokens."
+
+
+class NameTaken(Conflict):
+    """Another user or project has the name."""
+
+    slug = "name-taken"
+    title = "The name is taken"
+    remedy = "Choose another name."
+
+
+class LastAdministrator(Conflict):
+    """The change would leave the lab without an administrator."""
+
+    slug = "last-administrator"
+    title = "The lab needs an administrator"
+    remedy = "Give somebody else the role first."
+
+
+class TooManyTokens(Conflict):
+    """The user has as many living tokens as anybody may have."""
+
+    slug = "too-many-tokens"
+    title = "Too many tokens"
+    remedy = "Revoke tokens that are not used any more."
