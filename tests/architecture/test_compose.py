@@ -17,6 +17,7 @@ SECRETS = {
     "S3_ACCESS_KEY",
     "S3_SECRET_KEY",
     "REPLICALAB_TOKEN",
+    "REPLICALAB_PEPPER",
 }
 
 

@@ -48,7 +48,8 @@ class Unauthenticated(ReplicaLabError):
     slug = "unauthenticated"
     title = "A valid token is needed"
     remedy = (
-        "Send `Authorization: Bearer <token>`; SDK and CLI read it from REPLICALAB_TOKEN. "
+        "Send `Authorization: Bearer <token>`; SDK and CLI read it from REPLICALAB_TOKEN, or from "
+        "what `replicalab login` has stored. "
         "`replicalab up` prints the token of the embedded stack."
     )
 

@@ -7,6 +7,8 @@ import pytest
 from fastapi import FastAPI
 from fastapi.testclient import TestClient
 
+OPEN = {("post", "/v1/session")}
+
 pytestmark = [pytest.mark.integration, pytest.mark.timeout(60)]
 
 
@@ -58,7 +60,9 @@ def test_every_operation_under_v1_documents_its_problems(document: dict[str, Any
         }
         expected = {"400", "401", "422", "503"} | ({"404"} if "{" in path else set())
         assert expected <= problems, (method, path)
-        assert operation["security"] == [{"HTTPBearer": []}], (method, path)
+        if (method, path) in OPEN:
+            continue
+        assert operation["security"] == [{"HTTPBearer": []}, {"APIKeyCookie": []}], (method, path)
 
 
 def test_every_documented_problem_has_an_example(document: dict[str, Any]) -> None:
@@ -82,7 +86,7 @@ def test_bodies_show_their_schema_with_examples(document: dict[str, Any], path: 
     assert content["examples"]
 
 
-def test_nothing_but_health_and_problem_pages_is_open(
+def test_nothing_but_health_problem_pages_and_the_login_is_open(
     app: FastAPI, document: dict[str, Any]
 ) -> None:
     anonymous = TestClient(app)
@@ -91,4 +95,4 @@ def test_nothing_but_health_and_problem_pages_is_open(
         for path, method, _ in operations(document)
         if anonymous.request(method, path).status_code != 401
     }
-    assert opened == {"/healthz", "/readyz", "/problems/{slug}"}
+    assert opened == {"/healthz", "/readyz", "/problems/{slug}", "/v1/session"}

@@ -84,5 +84,5 @@ def test_actions_are_no_pages(client: TestClient, submitted: str) -> None:
     response = client.get(f"{submitted}:cancel")
     assert (response.status_code, response.headers["allow"]) == (405, "OPTIONS, POST")
     assert client.post(f"{submitted}:nothing").status_code == 404
-    assert client.delete(submitted).headers["allow"] == "GET, HEAD, OPTIONS"
+    assert client.delete(submitted).headers["allow"] == "GET, HEAD, OPTIONS, PATCH"
     assert client.delete("/v1/experiments").headers["allow"] == "GET, HEAD, OPTIONS, POST"

@@ -8,14 +8,20 @@ from replicalab.engine.listener import Listener
 from replicalab.storage.artifacts import ArtifactStore
 from replicalab.storage.factory import open_store
 from replicalab.telemetry import configure_logging
+from replicalab_api.accounts.routers import account_routers, login_router
+from replicalab_api.experiments.changes import router as changes_router
 from replicalab_api.experiments.routes import router as experiments_router
+from replicalab_api.experiments.visible import LabExperiments
 from replicalab_api.health.routes import ReadinessCheck
 from replicalab_api.health.routes import router as health_router
 from replicalab_api.http.application import build_app
-from replicalab_api.http.authentication import TokenAuthentication
+from replicalab_api.http.authentication import Authentication
 from replicalab_api.http.cursors import CursorCodec
 from replicalab_api.http.serving import serve
 from replicalab_api.http.wakeups import Wakeups
+from replicalab_api.identity.bootstrap import ensure_foundation
+from replicalab_api.identity.services import account_services
+from replicalab_api.rules import RULES
 from replicalab_api.settings import GatewaySettings
 
 
@@ -23,19 +29,24 @@ def main() -> None:
     """Serve the REST interface until SIGTERM."""
     settings = GatewaySettings()
     configure_logging(settings.log_level)
-    url, token = settings.database.url.get_secret_value(), settings.token.get_secret_value()
+    url, pepper = settings.database.url.get_secret_value(), settings.pepper.get_secret_value()
     database = Database(url, pool_size=settings.database.pool_size)
     objects = open_store(settings.store)
     doorbells = Doorbells(celery_app(settings.broker.url.get_secret_value()))
     wakeups = Wakeups()
+    token = settings.token.get_secret_value() if settings.token else None
+    accounts = account_services(database, pepper, token)
+    with database.transaction() as session:
+        ensure_foundation(session)
     app = build_app(
-        authentication=TokenAuthentication(token),
-        open_routers=[health_router],
-        protected_routers=[experiments_router],
+        authentication=Authentication(accounts.accounts, RULES),
+        open_routers=[health_router, login_router],
+        protected_routers=[experiments_router, changes_router, *account_routers],
         state={
-            "experiments": Experiments(database, ArtifactStore(objects)),
+            "experiments": LabExperiments(Experiments(database, ArtifactStore(objects)), database),
+            "accounts": accounts,
             "objects": objects,
-            "cursors": CursorCodec(token),
+            "cursors": CursorCodec(pepper),
             "wakeups": wakeups,
             "readiness_checks": [
                 ReadinessCheck("database", database.check),

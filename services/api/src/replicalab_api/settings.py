@@ -10,7 +10,14 @@ class GatewaySettings(ServiceSettings):
 
     host: str = "127.0.0.1"
     port: int = Field(default=8000, ge=0, le=65535)
-    token: SecretStr = Field(min_length=16, description="The bootstrap token of this installation.")
+    token: SecretStr | None = Field(
+        default=None,
+        min_length=16,
+        description="The bootstrap token: the first administrator, while it is set.",
+    )
+    pepper: SecretStr = Field(
+        min_length=32, description="Keys the digests of secrets; kept outside of the database."
+    )
     max_body_bytes: int = Field(default=2**20, ge=1024)
 
 

@@ -11,7 +11,7 @@
 
 from enum import IntEnum, unique
 
-from replicalab import errors
+from replicalab import errors, refusals
 
 
 @unique
@@ -30,13 +30,15 @@ def exit_code_of(error: errors.ReplicaLabError) -> ExitCode:
     match error:
         case errors.ArtifactCorrupt() | errors.Defect():
             return ExitCode.FAILED
-        case errors.Unavailable():
+        case errors.Unavailable() | refusals.TooManyRequests():
             return ExitCode.UNAVAILABLE
         case (
             errors.InvalidRequest()
             | errors.Unauthenticated()
             | errors.NotFound()
             | errors.Conflict()
+            | refusals.Forbidden()
+            | refusals.PreconditionRequired()
         ):
             return ExitCode.USAGE
         case _:

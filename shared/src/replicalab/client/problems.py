@@ -6,13 +6,14 @@ from http import HTTPStatus
 import httpx
 from pydantic import ValidationError
 
-from replicalab import errors
+from replicalab import errors, refusals
 from replicalab.domain.resources import ProblemRead
 
 _FAMILIES: Mapping[int, type[errors.ReplicaLabError]] = {
     HTTPStatus.UNAUTHORIZED: errors.Unauthenticated,
     HTTPStatus.NOT_FOUND: errors.NotFound,
     HTTPStatus.CONFLICT: errors.Conflict,
+    HTTPStatus.FORBIDDEN: refusals.Forbidden,
     HTTPStatus.TOO_MANY_REQUESTS: errors.Unavailable,
     HTTPStatus.BAD_GATEWAY: errors.Unavailable,
     HTTPStatus.SERVICE_UNAVAILABLE: errors.Unavailable,

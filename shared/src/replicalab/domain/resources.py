@@ -6,6 +6,7 @@ from uuid import UUID
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from replicalab.domain.accounts import DEFAULT_PROJECT_ID
 from replicalab.domain.artifacts import ArtifactRef
 from replicalab.domain.measures import Measurement
 from replicalab.domain.priorities import Priority
@@ -45,6 +46,7 @@ class ExperimentRead(Resource):
     """Envelope (id, state, times) and substance (spec) of an experiment."""
 
     id: UUID
+    project_id: UUID = DEFAULT_PROJECT_ID
     owner: str
     state: ExperimentState
     spec: Spec
@@ -60,6 +62,7 @@ class ExperimentSummary(Resource):
     """An experiment in a list."""
 
     id: UUID
+    project_id: UUID = DEFAULT_PROJECT_ID
     owner: str
     name: str
     kind: str

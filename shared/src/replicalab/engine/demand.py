@@ -40,6 +40,31 @@ def lock_open_tasks(session: Session, experiment_id: UUID) -> Sequence[int]:
     ).all()
 
 
+def lock_unshared_tasks(session: Session, experiment_id: UUID) -> Sequence[int]:
+    """Unfinished tasks that only this experiment needs, locked in the order that everyone uses."""
+    others = (
+        sa.select(ExperimentTaskRow.task_id)
+        .join(ExperimentRow, ExperimentRow.id == ExperimentTaskRow.experiment_id)
+        .where(
+            ExperimentTaskRow.task_id == TaskRow.id,
+            ExperimentRow.id != experiment_id,
+            ExperimentRow.ended_at.is_(None),
+        )
+        .exists()
+    )
+    return session.scalars(
+        sa.select(TaskRow.id)
+        .join(ExperimentTaskRow, ExperimentTaskRow.task_id == TaskRow.id)
+        .where(
+            ExperimentTaskRow.experiment_id == experiment_id,
+            TaskRow.ended_at.is_(None),
+            ~others,
+        )
+        .order_by(TaskRow.id)
+        .with_for_update(of=TaskRow)
+    ).all()
+
+
 def follow_demand(session: Session, task_ids: Sequence[int]) -> None:
     """Give tasks the most urgent class of the living experiments that need them.
 

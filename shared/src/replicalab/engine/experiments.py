@@ -9,6 +9,7 @@ from sqlalchemy.orm import Session
 
 from replicalab.db.database import Database
 from replicalab.db.models import NOW, ExperimentRow, ExperimentTaskRow, TaskLeaseRow, TaskRow
+from replicalab.domain.accounts import DEFAULT_PROJECT_ID
 from replicalab.domain.artifacts import ArtifactRef
 from replicalab.domain.priorities import Priority
 from replicalab.domain.resources import (
@@ -49,6 +50,8 @@ class Experiments:
         *,
         owner: str,
         idempotency_key: str | None,
+        owner_id: UUID | None = None,
+        project_id: UUID = DEFAULT_PROJECT_ID,
         priority: Priority = Priority.NORMAL,
     ) -> tuple[ExperimentRead, bool]:
         """Accept ``spec``; with a key that was used before, answer as then.
@@ -68,7 +71,13 @@ class Experiments:
             replayed = experiment_id is not None
             if experiment_id is None:
                 experiment_id = submission.accept(
-                    spec, tasks, owner=owner, key=idempotency_key, priority=priority
+                    spec,
+                    tasks,
+                    owner=owner,
+                    key=idempotency_key,
+                    priority=priority,
+                    owner_id=owner_id,
+                    project_id=project_id,
                 )
             return self._read(session, experiment_id), replayed
 
@@ -111,6 +120,7 @@ class Experiments:
         before: UUID | None = None,
         state: ExperimentState | None = None,
         name: str | None = None,
+        where: sa.ColumnElement[bool] | None = None,
     ) -> ExperimentPage:
         """Experiments, newest first (ids rise with time), from below ``before``.
 
@@ -119,9 +129,11 @@ class Experiments:
             before: The cursor of the previous page.
             state: Only experiments in this state.
             name: Only experiments whose name contains this text, ignoring case.
+            where: Only experiments for which this holds, such as those that somebody may see.
         """
         query = sa.select(
             ExperimentRow.id,
+            ExperimentRow.project_id,
             ExperimentRow.owner,
             ExperimentRow.name,
             ExperimentRow.kind,
@@ -129,6 +141,8 @@ class Experiments:
             ExperimentRow.created_at,
             ExperimentRow.ended_at,
         ).order_by(ExperimentRow.id.desc())
+        if where is not None:
+            query = query.where(where)
         if before is not None:
             query = query.where(ExperimentRow.id < before)
         if state is not None:
@@ -149,7 +163,7 @@ class Experiments:
             IllegalTransition: It has ended already, other than by being cancelled.
         """
         with self._database.transaction() as session:
-            tasks = self._lock_cancellable(session, experiment_id)
+            tasks = demand.lock_unshared_tasks(session, experiment_id)
             row = session.get(ExperimentRow, experiment_id, with_for_update=True)
             if row is None:
                 raise _not_found(experiment_id)
@@ -234,30 +248,6 @@ class Experiments:
         journal.experiment(experiment_id, "experiment-state", state=ExperimentState.CANCELLED.value)
         journal.write(session)
 
-    def _lock_cancellable(self, session: Session, experiment_id: UUID) -> Sequence[int]:
-        """Unfinished tasks of the experiment that no other living experiment needs."""
-        others = (
-            sa.select(ExperimentTaskRow.task_id)
-            .join(ExperimentRow, ExperimentRow.id == ExperimentTaskRow.experiment_id)
-            .where(
-                ExperimentTaskRow.task_id == TaskRow.id,
-                ExperimentRow.id != experiment_id,
-                ExperimentRow.ended_at.is_(None),
-            )
-            .exists()
-        )
-        return session.scalars(
-            sa.select(TaskRow.id)
-            .join(ExperimentTaskRow, ExperimentTaskRow.task_id == TaskRow.id)
-            .where(
-                ExperimentTaskRow.experiment_id == experiment_id,
-                TaskRow.ended_at.is_(None),
-                ~others,
-            )
-            .order_by(TaskRow.id)
-            .with_for_update(of=TaskRow)
-        ).all()
-
     def _read(self, session: Session, experiment_id: UUID) -> ExperimentRead:
         row = session.get(ExperimentRow, experiment_id, populate_existing=True)
         if row is None:
@@ -280,6 +270,7 @@ class Experiments:
         ]
         return ExperimentRead(
             id=row.id,
+            project_id=row.project_id,
             owner=row.owner,
             state=row.state,
             spec=SPEC.validate_json(canonical_json(row.spec)),

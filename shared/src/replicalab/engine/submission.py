@@ -118,6 +118,8 @@ class Submission:
         owner: str,
         key: str | None,
         priority: Priority,
+        owner_id: UUID | None,
+        project_id: UUID,
     ) -> UUID:
         """Write the experiment and return its id; raises ``QuotaExceeded``."""
         session = self._session
@@ -128,6 +130,8 @@ class Submission:
             ExperimentRow(
                 id=experiment_id,
                 owner=owner,
+                owner_id=owner_id,
+                project_id=project_id,
                 name=spec.name,
                 kind=spec.kind,
                 spec=spec.model_dump(mode="json"),
@@ -137,24 +141,18 @@ class Submission:
         )
         session.flush()
         ids = self._insert_missing(plan, reused, owner, priority)
-        session.execute(
-            sa.insert(ExperimentTaskRow),
-            [
-                {
-                    "experiment_id": experiment_id,
-                    "task_id": ids[task.key],
-                    "position": position,
-                    "reused": task.key in reused,
-                }
-                for position, task in enumerate(plan.tasks)
-            ],
-        )
+        rows = [
+            {
+                "experiment_id": experiment_id,
+                "task_id": ids[task.key],
+                "position": position,
+                "reused": task.key in reused,
+            }
+            for position, task in enumerate(plan.tasks)
+        ]
+        session.execute(sa.insert(ExperimentTaskRow), rows)
         if key is not None:
-            session.add(
-                IdempotencyRow(
-                    owner=owner, key=key, body_sha256=digest_of(spec), experiment_id=experiment_id
-                )
-            )
+            self._remember(spec, owner, key, experiment_id)
         follow_demand(session, [task.id for task in reused.values()])
         self._journal.experiment(
             experiment_id, "experiment-state", state=ExperimentState.QUEUED.value
@@ -162,6 +160,14 @@ class Submission:
         endings.refresh_experiment(session, self._journal, experiment_id, ExperimentState.QUEUED)
         self._journal.write(session)
         return experiment_id
+
+    def _remember(
+        self, spec: ExperimentSpec | TrainingSpec, owner: str, key: str, experiment_id: UUID
+    ) -> None:
+        digest = digest_of(spec)
+        self._session.add(
+            IdempotencyRow(owner=owner, key=key, body_sha256=digest, experiment_id=experiment_id)
+        )
 
     def _reusable(self, plan: Plan) -> dict[TaskKey, LivingTask]:
         """Living tasks whose rows are now locked and whose artifacts are there."""

@@ -47,6 +47,7 @@ def service_environment(
         DATABASE_URL: database_url,
         BROKER_URL: broker_url,
         "REPLICALAB_TOKEN": data.token(),
+        "REPLICALAB_PEPPER": data.pepper(),
         "REPLICALAB_PORT": str(port),
         MARK_VARIABLE: mark,
         "PYTHONUNBUFFERED": "1",

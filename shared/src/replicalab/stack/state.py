@@ -63,15 +63,22 @@ class DataFolder:
 
     def token(self) -> str:
         """The bootstrap token of this installation, made at the first call."""
-        file = self.path / "token"
+        return self._secret("token")
+
+    def pepper(self) -> str:
+        """What keys the digests of secrets in the database, made at the first call."""
+        return self._secret("pepper")
+
+    def _secret(self, name: str) -> str:
+        file = self.path / name
         try:
             descriptor = os.open(file, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
         except FileExistsError:
             return file.read_text().strip()
-        token = secrets.token_urlsafe(32)
+        secret = secrets.token_urlsafe(32)
         with os.fdopen(descriptor, "w") as stream:
-            stream.write(token)
-        return token
+            stream.write(secret)
+        return secret
 
     def acquire(self) -> bool:
         """Become the one who runs this stack; False when another process does."""

@@ -7,15 +7,26 @@ import pytest
 from fastapi import APIRouter, Depends
 from fastapi.testclient import TestClient
 
+from replicalab.domain.accounts import Role, Scope
 from replicalab.domain.specs import SPEC, ExperimentSpec, TrainingSpec
 from replicalab.errors import DatabaseUnavailable
 from replicalab_api.http.application import build_app
-from replicalab_api.http.authentication import TokenAuthentication
+from replicalab_api.http.authentication import Authentication
+from replicalab_api.http.authorisation import Rule, Rules
 from replicalab_api.http.json_bodies import JsonBody
+from replicalab_api.identity.bootstrap import BootstrapToken
 
 TOKEN = "a-token-of-the-unit-tests"
 MAX_BODY_BYTES = 200_000
 SECRET = "password=hunter2"
+
+READ = Rule(Role.VIEWER, Scope.READ)
+RULES: Rules = {
+    ("GET", "/problems/{slug}"): None,
+    ("GET", "/openapi.json"): READ,
+    ("GET", "/echo/{number}"): READ,
+    **{(method, "/echo"): READ for method in ("POST", "PUT", "DELETE")},
+}
 
 router = APIRouter()
 
@@ -45,7 +56,7 @@ def lose_the_database() -> None:
 @pytest.fixture
 def anonymous() -> TestClient:
     app = build_app(
-        authentication=TokenAuthentication(TOKEN),
+        authentication=Authentication(BootstrapToken(TOKEN), RULES),
         open_routers=[],
         protected_routers=[router],
         state={},

@@ -3,7 +3,7 @@
 import pytest
 from fastapi.testclient import TestClient
 
-from replicalab_api.http.authentication import TokenAuthentication
+from replicalab_api.identity.bootstrap import BootstrapToken
 from tests.unit.api.http.conftest import TOKEN
 
 
@@ -52,4 +52,4 @@ def test_a_token_in_the_address_is_refused_and_never_logged(
 
 def test_a_short_token_is_no_token() -> None:
     with pytest.raises(ValueError, match="16"):
-        TokenAuthentication("secret")
+        BootstrapToken("secret")

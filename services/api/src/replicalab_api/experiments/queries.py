@@ -1,9 +1,11 @@
 """What query strings may say; unknown parameters are refused, not ignored."""
 
 from typing import Literal
+from uuid import UUID
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from replicalab.domain.accounts import DEFAULT_PROJECT_ID
 from replicalab.domain.states import ExperimentState
 from replicalab.domain.text import Name
 
@@ -16,6 +18,14 @@ class Query(BaseModel):
     """A query string."""
 
     model_config = ConfigDict(extra="forbid")
+
+
+class SubmitQuery(Query):
+    """Where an experiment goes."""
+
+    project: UUID = Field(
+        default=DEFAULT_PROJECT_ID, description="``id`` of a project; else the default one."
+    )
 
 
 class ListQuery(Query):

@@ -9,7 +9,7 @@ from fastapi import APIRouter, Depends, Header, Query, Request, Response
 from fastapi import Path as PathParameter
 from fastapi.responses import StreamingResponse
 
-from replicalab import errors
+from replicalab import errors, refusals
 from replicalab.domain.resources import (
     ArtifactRead,
     ExperimentPage,
@@ -28,10 +28,12 @@ from replicalab_api.experiments.queries import (
     EventsQuery,
     ListQuery,
     ResultsQuery,
+    SubmitQuery,
     WaitQuery,
 )
 from replicalab_api.experiments.service import ExperimentStore, list_page
-from replicalab_api.http.authentication import Principal, principal_of
+from replicalab_api.experiments.visible import LabExperiments
+from replicalab_api.http.authentication import Caller
 from replicalab_api.http.conditional import is_fresh
 from replicalab_api.http.cursors import CursorCodec
 from replicalab_api.http.downloads import artifact_response
@@ -48,9 +50,9 @@ router = APIRouter(
 )
 
 
-def _experiments(request: Request) -> ExperimentStore:
-    experiments: ExperimentStore = request.app.state.experiments
-    return experiments
+def _experiments(request: Request, caller: Caller) -> ExperimentStore:
+    experiments: LabExperiments = request.app.state.experiments
+    return experiments.seen_by(caller)
 
 
 def _objects(request: Request) -> ObjectStore:
@@ -89,13 +91,19 @@ CSV_TYPE = "text/csv; charset=utf-8"
 @router.post(
     "",
     status_code=HTTPStatus.ACCEPTED,
-    responses=responses(*BODY_ERRORS, errors.InvalidIdempotencyKey, errors.IdempotencyConflict),
+    responses=responses(
+        *BODY_ERRORS,
+        errors.InvalidIdempotencyKey,
+        errors.IdempotencyConflict,
+        errors.QuotaExceeded,
+        refusals.ProjectNotFound,
+    ),
     openapi_extra=json_body(SPEC, BODIES),
 )
 def submit_experiment(
     spec: SpecBody,
     key: Annotated[str | None, Depends(idempotency_key)],
-    caller: Annotated[Principal, Depends(principal_of)],
+    query: Annotated[SubmitQuery, Query()],
     experiments: Experiments,
     response: Response,
 ) -> ExperimentRead:
@@ -104,7 +112,9 @@ def submit_experiment(
     With an Idempotency-Key the same request may be sent any number of times: it is accepted once,
     and ``Idempotency-Replayed: true`` marks the repeated answers.
     """
-    experiment, is_replayed = experiments.submit(spec, owner=caller.name, idempotency_key=key)
+    experiment, is_replayed = experiments.submit(
+        spec, project_id=query.project, idempotency_key=key
+    )
     response.headers["Location"] = f"/v1/experiments/{experiment.id}"
     if is_replayed:
         response.headers["Idempotency-Replayed"] = "true"

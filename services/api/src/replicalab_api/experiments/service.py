@@ -5,6 +5,7 @@ from typing import Protocol
 from uuid import UUID
 
 from replicalab.domain.artifacts import ArtifactRef
+from replicalab.domain.priorities import Priority
 from replicalab.domain.resources import (
     ArtifactRead,
     EventRead,
@@ -21,15 +22,21 @@ from replicalab_api.http.cursors import CursorCodec
 
 
 class ExperimentStore(Protocol):
-    """The life of experiments. Methods block; the gateway calls them from worker threads.
+    """The experiments that the caller sees.
 
-    All of them raise ``DatabaseUnavailable``, those that take an id ``ExperimentNotFound``.
+    Methods block; the gateway calls them from worker threads. All of them
+    raise ``DatabaseUnavailable``, those that take an id ``ExperimentNotFound``, and those that
+    change something ``Forbidden``.
     """
 
     def submit(
-        self, spec: ExperimentSpec | TrainingSpec, *, owner: str, idempotency_key: str | None
+        self,
+        spec: ExperimentSpec | TrainingSpec,
+        *,
+        project_id: UUID,
+        idempotency_key: str | None,
     ) -> tuple[ExperimentRead, bool]:
-        """Accept ``spec``, or find what ``owner`` submitted under the key before.
+        """Accept ``spec``, or find what the caller submitted under the key before.
 
         Returns:
             The experiment, and whether it is the answer to an earlier request.
@@ -37,6 +44,8 @@ class ExperimentStore(Protocol):
         Raises:
             InvalidRequest: The parts of the specification do not fit together.
             IdempotencyConflict: The key was used for another specification.
+            ProjectNotFound: The caller is no member of the project.
+            Forbidden: The caller may only look at the project.
         """
 
     def validate(self, spec: ExperimentSpec | TrainingSpec) -> PlanRead:
@@ -57,6 +66,15 @@ class ExperimentStore(Protocol):
 
     def cancel(self, experiment_id: UUID) -> ExperimentRead:
         """Cancel; raises ``IllegalTransition`` when it has ended otherwise."""
+
+    def hold(self, experiment_id: UUID) -> ExperimentRead:
+        """Let its waiting tasks wait; raises ``IllegalTransition`` when it has ended."""
+
+    def release(self, experiment_id: UUID) -> ExperimentRead:
+        """End a hold; raises ``IllegalTransition`` when it has ended."""
+
+    def reprioritise(self, experiment_id: UUID, priority: Priority) -> ExperimentRead:
+        """Move it to another class; raises ``IllegalTransition`` when it has ended."""
 
     def tasks(self, experiment_id: UUID) -> Sequence[TaskRead]:
         """Its tasks, every one after those it reads from."""

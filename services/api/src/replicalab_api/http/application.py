@@ -8,8 +8,10 @@ from fastapi import APIRouter, Depends, FastAPI, Request
 from fastapi.routing import APIRoute
 
 from replicalab.errors import TokenInUrl, Unauthenticated
+from replicalab.refusals import Forbidden
 from replicalab_api.http import pages, problems
-from replicalab_api.http.authentication import TokenAuthentication
+from replicalab_api.http.authentication import Authentication
+from replicalab_api.http.authorisation import check_complete, operations_of
 from replicalab_api.http.head import HeadRequests
 from replicalab_api.http.openapi import describe
 from replicalab_api.http.request_context import RequestContext
@@ -34,7 +36,7 @@ def _operation_id(route: APIRoute) -> str:
 
 def build_app(
     *,
-    authentication: TokenAuthentication,
+    authentication: Authentication,
     open_routers: Sequence[APIRouter],
     protected_routers: Sequence[APIRouter],
     state: Mapping[str, object],
@@ -43,11 +45,14 @@ def build_app(
     """Wire routers, authentication, middleware and error handlers.
 
     Args:
-        authentication: Lets callers of ``protected_routers`` in.
+        authentication: Lets callers of ``protected_routers`` in; its rules name every route.
         open_routers: Served to everybody.
-        protected_routers: Served with a token only.
+        protected_routers: Served with a credential only.
         state: What the routers' dependencies look up in ``app.state``.
         max_body_bytes: Longer request bodies are refused.
+
+    Raises:
+        Defect: A route has no rule.
     """
     app = FastAPI(
         title="ReplicaLab",
@@ -63,12 +68,15 @@ def build_app(
         setattr(app.state, name, value)
     for router in (pages.router, *open_routers):
         app.include_router(router)
+    opened = {operation for operation, _ in operations_of(app)}
     for router in (description_router, *protected_routers):
         app.include_router(
             router,
             dependencies=[Depends(authentication)],
-            responses=problems.responses(Unauthenticated, TokenInUrl),
+            responses=problems.responses(Unauthenticated, TokenInUrl, Forbidden),
         )
+    served = {operation for operation, _ in operations_of(app)}
+    check_complete(app, authentication.rules, frozenset(served - opened))
     problems.install(app)
     app.add_middleware(HeadRequests)
     app.add_middleware(RequestContext)

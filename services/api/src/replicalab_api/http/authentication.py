@@ -1,69 +1,90 @@
-"""Who is calling: bearer tokens, compared in constant time."""
+"""Who is calling: a bearer token, or the cookie of a browser session."""
 
-import hashlib
-import hmac
-from dataclasses import dataclass
-from typing import Annotated
+from dataclasses import replace
+from typing import Annotated, Protocol
 
 from fastapi import Depends, Request
-from fastapi.security import HTTPAuthorizationCredentials, HTTPBearer
+from fastapi.security import APIKeyCookie, HTTPAuthorizationCredentials, HTTPBearer
 
+from replicalab.domain.accounts import Principal
 from replicalab.errors import TokenInUrl, Unauthenticated
+from replicalab_api.http.authorisation import Rules, authorise
+from replicalab_api.http.cookies import SECURE_NAME, CsrfTokens, check_csrf, session_cookie
 
 FORBIDDEN_PARAMETERS = frozenset({"token", "access_token", "api_key", "apikey", "authorization"})
-MIN_TOKEN_CHARACTERS = 16
 
-bearer = HTTPBearer(auto_error=False, description="The token that `replicalab up` prints.")
-
-
-@dataclass(frozen=True, slots=True)
-class Principal:
-    """Who is calling."""
-
-    name: str
-
-
-def _digest(token: str) -> bytes:
-    return hashlib.sha256(token.encode()).digest()
+bearer = HTTPBearer(
+    auto_error=False, description="A token of yours, or the one that `replicalab up` prints."
+)
+browser = APIKeyCookie(
+    name=SECURE_NAME,
+    auto_error=False,
+    description="The cookie of `POST /v1/session`; `rl` over plain HTTP on loopback. Whatever "
+    "changes something needs `X-CSRF-Token` as well.",
+)
 
 
-class TokenAuthentication:
-    """A dependency that lets one token in.
+class Identities(CsrfTokens, Protocol):
+    """Knows whose credentials are whose. Both methods raise ``Unauthenticated``."""
+
+    def by_token(self, token: str) -> Principal:
+        """The bearer of a token."""
+
+    def by_cookie(self, cookie: str) -> Principal:
+        """Whose session it is."""
+
+
+class Authentication:
+    """A dependency that lets in whom the rules allow.
 
     Args:
-        token: The secret, at least 16 characters.
-        owner: The name under which its bearer owns experiments.
+        identities: Who is who.
+        rules: What each route asks of its callers.
     """
 
-    def __init__(self, token: str, owner: str = "lab") -> None:
-        if len(token) < MIN_TOKEN_CHARACTERS:
-            raise ValueError(f"the token must have at least {MIN_TOKEN_CHARACTERS} characters")
-        self._digest = _digest(token)
-        self._principal = Principal(owner)
+    def __init__(self, identities: Identities, rules: Rules) -> None:
+        self._identities = identities
+        self.rules = rules
 
     def __call__(
         self,
         request: Request,
         credentials: Annotated[HTTPAuthorizationCredentials | None, Depends(bearer)],
+        _cookie: Annotated[str | None, Depends(browser)],
     ) -> Principal:
         """The caller.
 
         Raises:
             TokenInUrl: The query string carries something that looks like a token.
-            Unauthenticated: No token, or a wrong one.
+            Unauthenticated: No credential, or a wrong one.
+            CsrfRefused: A session's request does not come from this site.
+            Forbidden: The role or the credential does not allow this route.
         """
         if FORBIDDEN_PARAMETERS & {name.lower() for name in request.query_params}:
             raise TokenInUrl("The query string carries a token; it was not looked at.")
-        if credentials is None:
+        caller = self._identify(request, credentials)
+        authorise(request, self.rules, caller)
+        caller = replace(caller, request_id=request.state.request_id)
+        request.state.principal = caller
+        return caller
+
+    def _identify(
+        self, request: Request, credentials: HTTPAuthorizationCredentials | None
+    ) -> Principal:
+        if credentials is not None:
+            return self._identities.by_token(credentials.credentials)
+        cookie = None if "authorization" in request.headers else session_cookie(request)
+        if cookie is None:
             raise Unauthenticated("Send the header Authorization: Bearer <token>.")
-        # Digests have one length, so that the comparison tells nothing about the token's.
-        if not hmac.compare_digest(_digest(credentials.credentials), self._digest):
-            raise Unauthenticated("The token is not valid.")
-        request.state.principal = self._principal
-        return self._principal
+        caller = self._identities.by_cookie(cookie)
+        check_csrf(request, cookie, self._identities)
+        return caller
 
 
 def principal_of(request: Request) -> Principal:
     """The caller that the router's authentication has let in."""
     principal: Principal = request.state.principal
     return principal
+
+
+Caller = Annotated[Principal, Depends(principal_of)]

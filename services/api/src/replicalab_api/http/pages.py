@@ -1,7 +1,8 @@
 """One page a problem: what a ``type`` of a problem document leads to.
 
 ``docs/problems`` holds the same pages for readers of the repository; after a change to
-``replicalab.errors``, write them anew with ``python -m replicalab_api.http.pages docs/problems``.
+``replicalab.errors`` or ``replicalab.refusals``, write them anew with
+``python -m replicalab_api.http.pages docs/problems``.
 """
 
 import sys
@@ -15,6 +16,7 @@ from fastapi import APIRouter
 from fastapi import Path as PathParameter
 from fastapi.responses import PlainTextResponse
 
+from replicalab import errors, refusals
 from replicalab.errors import InvalidRequest, NotFound, ReplicaLabError
 from replicalab_api.http.problems import responses, status_of
 
@@ -39,10 +41,10 @@ def _family(error: type[ReplicaLabError]) -> Iterator[type[ReplicaLabError]]:
 
 
 def errors_by_slug() -> Mapping[str, type[ReplicaLabError]]:
-    """Every error of ``replicalab.errors``; of those that share a slug, the most general."""
+    """Every error of the service; of those that share a slug, the most general."""
     found: dict[str, type[ReplicaLabError]] = {}
     for error in _family(ReplicaLabError):
-        if error.__module__ == ReplicaLabError.__module__:
+        if error.__module__ in {errors.__name__, refusals.__name__}:
             found.setdefault(error.slug, error)
     return dict(sorted(found.items()))
 

@@ -11,7 +11,7 @@ from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse, Response
 from starlette.exceptions import HTTPException
 
-from replicalab import errors
+from replicalab import errors, refusals
 from replicalab.domain.resources import ProblemRead
 from replicalab_api.http.routing import allowed_methods
 from replicalab_api.http.validation import request_items
@@ -33,6 +33,10 @@ STATUSES: Mapping[type[errors.ReplicaLabError], HTTPStatus] = {
     errors.Unauthenticated: HTTPStatus.UNAUTHORIZED,
     errors.NotFound: HTTPStatus.NOT_FOUND,
     errors.Conflict: HTTPStatus.CONFLICT,
+    refusals.Forbidden: HTTPStatus.FORBIDDEN,
+    refusals.TooManyRequests: HTTPStatus.TOO_MANY_REQUESTS,
+    refusals.PreconditionRequired: HTTPStatus.PRECONDITION_REQUIRED,
+    refusals.PreconditionFailed: HTTPStatus.PRECONDITION_FAILED,
     # A key that comes back with another body is a mistake in the request, not a race.
     errors.IdempotencyConflict: HTTPStatus.UNPROCESSABLE_ENTITY,
     errors.Unavailable: HTTPStatus.SERVICE_UNAVAILABLE,
@@ -66,6 +70,8 @@ def _headers_of(error: errors.ReplicaLabError) -> dict[str, str]:
     match error:
         case errors.Unauthenticated():
             return {"WWW-Authenticate": 'Bearer realm="replicalab"'}
+        case refusals.TooManyRequests():
+            return {"Retry-After": str(error.extensions["retry_after_seconds"])}
         case errors.Unavailable():
             return {"Retry-After": str(RETRY_AFTER_SECONDS)}
         case errors.BodyTooLarge():

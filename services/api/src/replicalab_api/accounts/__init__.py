@@ -1,0 +1,1 @@
+"""Accounts over REST: users, projects, tokens, sessions, the audit log."""

@@ -1,0 +1,12 @@
+"""Every router of accounts."""
+
+from replicalab_api.accounts import audit, projects, session, tokens, users
+
+login_router = session.login_router
+account_routers = (
+    session.router,
+    users.router,
+    projects.router,
+    tokens.router,
+    audit.router,
+)

@@ -1,0 +1,68 @@
+"""Routes that change a submitted experiment: hold, release, priority."""
+
+from typing import Annotated
+
+from fastapi import APIRouter, Depends, Header
+from pydantic import TypeAdapter
+
+from replicalab import errors, refusals
+from replicalab.domain.models import Frozen
+from replicalab.domain.priorities import Priority
+from replicalab.domain.resources import ExperimentRead
+from replicalab_api.experiments.routes import BODY_ERRORS, NOT_FOUND, ExperimentId, Experiments
+from replicalab_api.http.conditional import etag_of, is_unchanged
+from replicalab_api.http.json_bodies import JsonBody
+from replicalab_api.http.openapi import json_body
+from replicalab_api.http.problems import responses
+
+router = APIRouter(
+    prefix="/v1/experiments",
+    tags=["experiments"],
+    responses=responses(errors.DatabaseUnavailable, errors.InvalidRequest)
+    | NOT_FOUND
+    | responses(errors.IllegalTransition),
+)
+
+
+class ExperimentChange(Frozen):
+    """What can be changed of an experiment that was submitted."""
+
+    priority: Priority
+
+
+CHANGE: TypeAdapter[ExperimentChange] = TypeAdapter(ExperimentChange)
+EXAMPLES = {"first": {"summary": "Go before others", "value": {"priority": "interactive"}}}
+
+
+@router.post("/{experiment_id}:hold")
+def hold_experiment(experiment_id: ExperimentId, experiments: Experiments) -> ExperimentRead:
+    """Let waiting tasks wait; running ones go on, and so do those that others need."""
+    return experiments.hold(experiment_id)
+
+
+@router.post("/{experiment_id}:release")
+def release_experiment(experiment_id: ExperimentId, experiments: Experiments) -> ExperimentRead:
+    """End a hold."""
+    return experiments.release(experiment_id)
+
+
+@router.patch(
+    "/{experiment_id:id}",
+    responses=responses(*BODY_ERRORS, refusals.PreconditionRequired, refusals.PreconditionFailed),
+    openapi_extra=json_body(CHANGE, EXAMPLES),
+)
+def change_experiment(
+    experiment_id: ExperimentId,
+    change: Annotated[ExperimentChange, Depends(JsonBody(CHANGE))],
+    experiments: Experiments,
+    if_match: Annotated[
+        str | None, Header(description="``ETag`` of the experiment as you saw it; needed.")
+    ] = None,
+) -> ExperimentRead:
+    """Move it to another priority class, unless it has changed since you looked."""
+    if if_match is None:
+        raise refusals.PreconditionRequired("Send the ETag of the experiment as If-Match.")
+    now = experiments.get(experiment_id)
+    if not is_unchanged(if_match, etag_of(now.model_dump_json().encode())):
+        raise refusals.PreconditionFailed("The experiment has changed.")
+    return experiments.reprioritise(experiment_id, change.priority)

@@ -1,0 +1,192 @@
+"""Experiments as a caller may see and change them."""
+
+from collections.abc import Sequence
+from uuid import UUID
+
+import sqlalchemy as sa
+
+from replicalab.db.accounts import ProjectRow
+from replicalab.db.database import Database
+from replicalab.db.models import ExperimentRow
+from replicalab.domain.accounts import DEFAULT_PROJECT_ID, Principal, Role
+from replicalab.domain.artifacts import ArtifactRef
+from replicalab.domain.priorities import Priority
+from replicalab.domain.resources import (
+    ArtifactRead,
+    EventRead,
+    ExperimentPage,
+    ExperimentRead,
+    PlanRead,
+    Results,
+    TaskRead,
+)
+from replicalab.domain.specs import ExperimentSpec, TrainingSpec
+from replicalab.domain.states import ExperimentState
+from replicalab.domain.tasks import TaskKey
+from replicalab.engine.experiments import Experiments
+from replicalab.errors import ExperimentNotFound
+from replicalab.refusals import Forbidden, ProjectNotFound
+from replicalab_api.identity import audit
+
+
+class LabExperiments:
+    """All experiments of the lab; nobody gets at them but through what they may see."""
+
+    def __init__(self, experiments: Experiments, database: Database) -> None:
+        self._experiments = experiments
+        self._database = database
+
+    def seen_by(self, caller: Principal) -> "VisibleExperiments":
+        """What ``caller`` sees."""
+        return VisibleExperiments(self._experiments, self._database, caller)
+
+
+class VisibleExperiments:
+    """The experiments that one caller sees, for the time of one request.
+
+    People see what they submitted and what is in their projects; administrators see everything,
+    and looking at what is not theirs is written to the audit log. What is invisible is answered
+    like what does not exist. Changing needs ownership, or the role maintainer in the project.
+    """
+
+    def __init__(self, experiments: Experiments, database: Database, caller: Principal) -> None:
+        self._experiments = experiments
+        self._database = database
+        self._caller = caller
+        self._seen: set[UUID] = set()
+
+    def submit(
+        self,
+        spec: ExperimentSpec | TrainingSpec,
+        *,
+        project_id: UUID = DEFAULT_PROJECT_ID,
+        idempotency_key: str | None,
+    ) -> tuple[ExperimentRead, bool]:
+        """Accept ``spec`` for the caller, or answer as to an earlier request.
+
+        Raises:
+            ProjectNotFound: The caller is no member of the project.
+            Forbidden: The caller may only look at the project.
+        """
+        self._must_see_project(project_id)
+        self._caller.require_in(project_id, Role.RESEARCHER)
+        return self._experiments.submit(
+            spec,
+            owner=self._caller.name,
+            owner_id=self._caller.user_id,
+            project_id=project_id,
+            idempotency_key=idempotency_key,
+        )
+
+    def validate(self, spec: ExperimentSpec | TrainingSpec) -> PlanRead:
+        """What ``submit`` would do."""
+        return self._experiments.validate(spec)
+
+    def get(self, experiment_id: UUID) -> ExperimentRead:
+        """The experiment."""
+        self._must_see(experiment_id)
+        return self._experiments.get(experiment_id)
+
+    def list(
+        self,
+        *,
+        limit: int,
+        before: UUID | None,
+        state: ExperimentState | None,
+        name: str | None,
+    ) -> ExperimentPage:
+        """A page of what the caller sees."""
+        visible = sa.or_(
+            ExperimentRow.owner_id == self._caller.user_id,
+            ExperimentRow.project_id.in_(self._caller.projects),
+        )
+        return self._experiments.list(
+            limit=limit,
+            before=before,
+            state=state,
+            name=name,
+            where=sa.true() if self._caller.is_admin else visible,
+        )
+
+    def cancel(self, experiment_id: UUID) -> ExperimentRead:
+        """Cancel it."""
+        self._must_change(experiment_id, "experiment.cancel")
+        return self._experiments.cancel(experiment_id)
+
+    def hold(self, experiment_id: UUID) -> ExperimentRead:
+        """Let its waiting tasks wait."""
+        self._must_change(experiment_id, "experiment.hold")
+        return self._experiments.hold(experiment_id)
+
+    def release(self, experiment_id: UUID) -> ExperimentRead:
+        """End a hold."""
+        self._must_change(experiment_id, "experiment.release")
+        return self._experiments.release(experiment_id)
+
+    def reprioritise(self, experiment_id: UUID, priority: Priority) -> ExperimentRead:
+        """Move it to another priority class."""
+        self._must_change(experiment_id, "experiment.reprioritise")
+        return self._experiments.reprioritise(experiment_id, priority)
+
+    def tasks(self, experiment_id: UUID) -> Sequence[TaskRead]:
+        """Its tasks."""
+        self._must_see(experiment_id)
+        return self._experiments.tasks(experiment_id)
+
+    def results(self, experiment_id: UUID) -> Results:
+        """Its measurements."""
+        self._must_see(experiment_id)
+        return self._experiments.results(experiment_id)
+
+    def artifacts(self, experiment_id: UUID) -> Sequence[ArtifactRead]:
+        """Its artifacts."""
+        self._must_see(experiment_id)
+        return self._experiments.artifacts(experiment_id)
+
+    def artifact(self, experiment_id: UUID, task_key: TaskKey, name: str) -> ArtifactRef:
+        """One artifact."""
+        self._must_see(experiment_id)
+        return self._experiments.artifact(experiment_id, task_key, name)
+
+    def events(self, experiment_id: UUID, *, after: int, limit: int) -> Sequence[EventRead]:
+        """Its events."""
+        self._must_see(experiment_id)
+        return self._experiments.events(experiment_id, after=after, limit=limit)
+
+    def _must_see_project(self, project_id: UUID) -> None:
+        if project_id in self._caller.projects:
+            return
+        with self._database.transaction() as session:
+            if self._caller.is_admin and session.get(ProjectRow, project_id) is not None:
+                return
+        raise ProjectNotFound("You have no project with this id.")
+
+    def _must_see(self, experiment_id: UUID) -> None:
+        """Raise ``ExperimentNotFound`` unless the caller sees it; asked once a request."""
+        if experiment_id not in self._seen:
+            self._authorise(experiment_id, None)
+            self._seen.add(experiment_id)
+
+    def _must_change(self, experiment_id: UUID, action: str) -> None:
+        """Raise ``Forbidden`` when the caller sees it and may not change it; audit else."""
+        self._authorise(experiment_id, action)
+
+    def _authorise(self, experiment_id: UUID, action: str | None) -> None:
+        caller = self._caller
+        with self._database.transaction() as session:
+            row = session.execute(
+                sa.select(ExperimentRow.owner_id, ExperimentRow.project_id).where(
+                    ExperimentRow.id == experiment_id
+                )
+            ).one_or_none()
+            role = None if row is None else caller.role_in(row.project_id)
+            is_own = row is not None and row.owner_id == caller.user_id
+            if row is None or not (is_own or role):
+                raise ExperimentNotFound(f"No experiment has the id {experiment_id}.")
+            target = f"experiment/{experiment_id}"
+            if action is not None:
+                if not is_own and not (role and role.includes(Role.MAINTAINER)):
+                    raise Forbidden("Only its owner and maintainers of its project may do this.")
+                audit.record(session, caller, action, target)
+            elif not is_own and row.project_id not in caller.projects:
+                audit.record_reading(session, caller, target)

@@ -1,0 +1,55 @@
+"""Everything there is to ask of accounts, put together once."""
+
+from dataclasses import dataclass
+
+from replicalab.db.database import Database
+from replicalab_api.identity.audit import AuditLog
+from replicalab_api.identity.authenticator import Accounts
+from replicalab_api.identity.bootstrap import BootstrapToken
+from replicalab_api.identity.limiter import LoginLimiter
+from replicalab_api.identity.passwords import Passwords
+from replicalab_api.identity.projects import Projects
+from replicalab_api.identity.sessions import Sessions
+from replicalab_api.identity.token_text import Pepper
+from replicalab_api.identity.tokens import Tokens
+from replicalab_api.identity.users import Users
+
+
+@dataclass(frozen=True, slots=True)
+class AccountServices:
+    """Who is who, and the means to change it."""
+
+    accounts: Accounts
+    users: Users
+    projects: Projects
+    tokens: Tokens
+    sessions: Sessions
+    audit: AuditLog
+
+
+def account_services(
+    database: Database,
+    pepper: str,
+    bootstrap_token: str | None,
+    passwords: Passwords | None = None,
+) -> AccountServices:
+    """The services on ``database``.
+
+    Args:
+        database: With the present schema.
+        pepper: At least 32 characters, kept outside of the database.
+        bootstrap_token: Lets the first administrator in; None once there are others.
+        passwords: How passwords are hashed.
+    """
+    keyed, passwords = Pepper(pepper), passwords or Passwords()
+    limiter = LoginLimiter(database, keyed)
+    tokens, sessions = Tokens(database, keyed), Sessions(database, keyed, passwords, limiter)
+    bootstrap = BootstrapToken(bootstrap_token) if bootstrap_token else None
+    return AccountServices(
+        accounts=Accounts(bootstrap, tokens, sessions),
+        users=Users(database, passwords, limiter),
+        projects=Projects(database),
+        tokens=tokens,
+        sessions=sessions,
+        audit=AuditLog(database),
+    )

@@ -1,0 +1,58 @@
+"""Who may call what: the one table. ``docs/authorisation.md`` is made from it and tested.
+
+Roles are the least role in the lab. What an object asks besides is in its repository: something
+that the caller may not see does not exist (404); something visible that their role in its
+project does not allow is refused (403).
+"""
+
+from replicalab.domain.accounts import Role, Scope
+from replicalab_api.http.authorisation import Rule, Rules
+
+_READ = Rule(Role.VIEWER, Scope.READ)
+_RUN = Rule(Role.RESEARCHER, Scope.WRITE)
+_OWN_TOKENS = Rule(Role.VIEWER, Scope.TOKENS)
+_MAINTAIN = Rule(Role.MAINTAINER, Scope.WRITE)
+_ADMINISTER = Rule(Role.ADMIN, Scope.ADMIN)
+
+_EXPERIMENT = "/v1/experiments/{experiment_id}"
+
+RULES: Rules = {
+    ("GET", "/healthz"): None,
+    ("GET", "/readyz"): None,
+    ("GET", "/problems/{slug}"): None,
+    ("POST", "/v1/session"): None,
+    ("GET", "/openapi.json"): _READ,
+    ("POST", "/v1/experiments"): _RUN,
+    ("POST", "/v1/experiments:validate"): _READ,
+    ("GET", "/v1/experiments"): _READ,
+    ("GET", _EXPERIMENT): _READ,
+    ("PATCH", _EXPERIMENT): _RUN,
+    ("POST", f"{_EXPERIMENT}:cancel"): _RUN,
+    ("POST", f"{_EXPERIMENT}:hold"): _RUN,
+    ("POST", f"{_EXPERIMENT}:release"): _RUN,
+    ("GET", f"{_EXPERIMENT}/tasks"): _READ,
+    ("GET", f"{_EXPERIMENT}/results"): _READ,
+    ("GET", f"{_EXPERIMENT}/artifacts"): _READ,
+    ("GET", f"{_EXPERIMENT}/artifacts/{{task_key}}/{{name}}"): _READ,
+    ("GET", f"{_EXPERIMENT}/events"): _READ,
+    ("GET", "/v1/me"): _READ,
+    ("PUT", "/v1/me/password"): _OWN_TOKENS,
+    ("DELETE", "/v1/session"): _READ,
+    ("GET", "/v1/tokens"): _OWN_TOKENS,
+    ("POST", "/v1/tokens"): _OWN_TOKENS,
+    ("DELETE", "/v1/tokens/{token_id}"): _OWN_TOKENS,
+    ("POST", "/v1/tokens/{token_id}:rotate"): _OWN_TOKENS,
+    ("GET", "/v1/projects"): _READ,
+    ("POST", "/v1/projects"): _MAINTAIN,
+    ("GET", "/v1/projects/{project_id}"): _READ,
+    ("GET", "/v1/projects/{project_id}/members"): _READ,
+    ("PUT", "/v1/projects/{project_id}/members/{user_id}"): _MAINTAIN,
+    ("DELETE", "/v1/projects/{project_id}/members/{user_id}"): _MAINTAIN,
+    ("GET", "/v1/usage"): _READ,
+    ("GET", "/v1/users"): Rule(Role.MAINTAINER, Scope.READ),
+    ("POST", "/v1/users"): _ADMINISTER,
+    ("GET", "/v1/users/{user_id}"): Rule(Role.MAINTAINER, Scope.READ),
+    ("PATCH", "/v1/users/{user_id}"): _ADMINISTER,
+    ("PUT", "/v1/users/{user_id}/quota"): _ADMINISTER,
+    ("GET", "/v1/audit"): _ADMINISTER,
+}
