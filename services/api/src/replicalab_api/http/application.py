@@ -68,15 +68,14 @@ def build_app(
         setattr(app.state, name, value)
     for router in (pages.router, *open_routers):
         app.include_router(router)
-    opened = {operation for operation, _ in operations_of(app)}
+    opened = operations_of(app)
     for router in (description_router, *protected_routers):
         app.include_router(
             router,
             dependencies=[Depends(authentication)],
             responses=problems.responses(Unauthenticated, TokenInUrl, Forbidden),
         )
-    served = {operation for operation, _ in operations_of(app)}
-    check_complete(app, authentication.rules, frozenset(served - opened))
+    check_complete(app, authentication.rules, operations_of(app) - opened)
     problems.install(app)
     app.add_middleware(HeadRequests)
     app.add_middleware(RequestContext)

@@ -1,10 +1,10 @@
 """What a route asks of its callers; a route without a rule does not start."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 from fastapi import FastAPI, Request
-from fastapi.routing import APIRoute
+from fastapi.routing import iter_route_contexts
 
 from replicalab.domain.accounts import Principal, Role, Scope
 from replicalab.errors import Defect
@@ -25,12 +25,13 @@ Rules = Mapping[Operation, Rule | None]
 """None: open to everybody."""
 
 
-def operations_of(app: FastAPI) -> Iterable[tuple[Operation, APIRoute]]:
+def operations_of(app: FastAPI) -> frozenset[Operation]:
     """Every operation that the app serves."""
-    for route in app.routes:
-        if isinstance(route, APIRoute):
-            for method in sorted(route.methods or ()):
-                yield (method, route.path_format), route
+    return frozenset(
+        (method, route.path_format or "")
+        for route in iter_route_contexts(app.routes)
+        for method in route.methods or ()
+    )
 
 
 def check_complete(app: FastAPI, rules: Rules, protected: frozenset[Operation]) -> None:
@@ -41,7 +42,7 @@ def check_complete(app: FastAPI, rules: Rules, protected: frozenset[Operation]) 
         rules: The table.
         protected: Operations that authenticate their callers.
     """
-    served = {operation for operation, _ in operations_of(app)}
+    served = operations_of(app)
     if missing := sorted(served - rules.keys()):
         raise Defect(f"No rule says who may call {missing}.")
     if wrong := sorted(o for o in served if (rules[o] is not None) != (o in protected)):

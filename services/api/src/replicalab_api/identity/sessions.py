@@ -100,7 +100,7 @@ class Sessions:
             ).one_or_none()
             if found is None:
                 raise Unauthenticated("The session has ended.")
-            row, user, now = found.tuple()
+            row, user, now = found
             if row.seen_at < now - SEEN_STEP:
                 row.seen_at = now
             return principal_of_user(session, user, scopes=ALL_SCOPES, credential="session")

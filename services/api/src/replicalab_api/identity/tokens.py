@@ -162,7 +162,7 @@ class Tokens:
             ).one_or_none()
             if found is None:
                 raise Unauthenticated("The token is not valid.")
-            row, user, now = found.tuple()
+            row, user, now = found
             is_present = hmac.compare_digest(row.secret_hmac, digest)
             is_previous = hmac.compare_digest(row.previous_hmac or b"", digest)
             is_in_use = row.revoked_at is None and user.disabled_at is None

@@ -1,0 +1,80 @@
+"""People with tokens of their own, and projects that only some of them are in."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from uuid import UUID
+
+import pytest
+from fastapi import FastAPI
+from fastapi.testclient import TestClient
+
+from replicalab.db.accounts import MembershipRow
+from replicalab.db.database import Database
+from replicalab.domain.accounts import Role, Scope
+
+PASSWORD = "correct horse battery staple"
+SITE = "http://127.0.0.1"
+
+
+@dataclass(frozen=True)
+class Person:
+    """A user and a client that shows their token."""
+
+    id: UUID
+    name: str
+    token: str
+    client: TestClient
+
+
+AddPerson = Callable[[str, Role], Person]
+
+
+@pytest.fixture
+def add_person(app: FastAPI, client: TestClient) -> AddPerson:
+    """Adds a user with a password and a token that allows everything they may do."""
+
+    def add(name: str, role: Role) -> Person:
+        body = {"name": name, "role": role, "password": PASSWORD}
+        created = client.post("/v1/users", json=body)
+        assert created.status_code == 201, created.text
+        user_id = created.json()["id"]
+        scopes = [scope.value for scope in Scope]
+        body = {"name": "test", "scopes": scopes, "user_id": user_id}
+        token = client.post("/v1/tokens", json=body).json()["token"]
+        headers = {"Authorization": f"Bearer {token}"}
+        return Person(UUID(user_id), name, token, TestClient(app, headers=headers))
+
+    return add
+
+
+@pytest.fixture
+def ann(add_person: AddPerson) -> Person:
+    """A researcher."""
+    return add_person("ann", Role.RESEARCHER)
+
+
+@pytest.fixture
+def bob(add_person: AddPerson) -> Person:
+    """Another researcher."""
+    return add_person("bob", Role.RESEARCHER)
+
+
+@pytest.fixture
+def add_project(client: TestClient, database: Database) -> Callable[[str, dict[UUID, Role]], str]:
+    """Adds a project with exactly these members; returns its id."""
+
+    def add(name: str, members: dict[UUID, Role]) -> str:
+        project_id = str(client.post("/v1/projects", json={"name": name}).json()["id"])
+        with database.transaction() as session:
+            session.query(MembershipRow).filter_by(project_id=UUID(project_id)).delete()
+            for user_id, role in members.items():
+                session.add(MembershipRow(project_id=UUID(project_id), user_id=user_id, role=role))
+        return project_id
+
+    return add
+
+
+@pytest.fixture
+def browser(app: FastAPI) -> TestClient:
+    """A browser on this machine that nobody has logged in with."""
+    return TestClient(app, base_url=SITE)
