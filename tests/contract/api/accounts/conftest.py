@@ -39,8 +39,8 @@ def add_person(app: FastAPI, client: TestClient) -> AddPerson:
         assert created.status_code == 201, created.text
         user_id = created.json()["id"]
         scopes = [scope.value for scope in Scope]
-        body = {"name": "test", "scopes": scopes, "user_id": user_id}
-        token = client.post("/v1/tokens", json=body).json()["token"]
+        wanted = {"name": "test", "scopes": scopes, "user_id": user_id}
+        token = client.post("/v1/tokens", json=wanted).json()["token"]
         headers = {"Authorization": f"Bearer {token}"}
         return Person(UUID(user_id), name, token, TestClient(app, headers=headers))
 

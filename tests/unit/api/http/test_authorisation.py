@@ -19,10 +19,12 @@ def get_secret() -> str:
 
 
 def build(rules: Rules, *, is_open: bool) -> None:
-    routers = {"open_routers": [router], "protected_routers": []}
-    if not is_open:
-        routers = {"open_routers": [], "protected_routers": [router]}
-    build_app(authentication=Authentication(BootstrapToken(TOKEN), rules), state={}, **routers)
+    build_app(
+        authentication=Authentication(BootstrapToken(TOKEN), rules),
+        open_routers=[router] if is_open else [],
+        protected_routers=[] if is_open else [router],
+        state={},
+    )
 
 
 @pytest.mark.parametrize("is_open", [True, False])

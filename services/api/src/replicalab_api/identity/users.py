@@ -88,25 +88,29 @@ class Users:
         """
         with self._database.transaction() as session:
             session.execute(sa.select(sa.func.pg_advisory_xact_lock(_ADMINISTRATORS_LOCK)))
+            had_administrator = _has_administrator(session)
             row = _row(session, user_id)
             before = read_user(row)
-            wanted = change.model_dump(exclude_none=True, include={"display_name", "email", "role"})
-            for name, value in wanted.items():
-                setattr(row, name, value)
-            if change.is_disabled is not None:
-                row.disabled_at = session.execute(sa.select(NOW)).scalar_one()
-                if not change.is_disabled:
-                    row.disabled_at = None
-            if change.password is not None:
-                row.password_hash = self._hash(change.password, row.name)
-            if change.is_disabled or change.password is not None:
-                session.execute(sa.delete(SessionRow).where(SessionRow.user_id == user_id))
+            self._apply(session, row, change)
             session.flush()
-            _check_administrators(session)
+            if had_administrator and not _has_administrator(session):
+                raise LastAdministrator("Nobody else could administer the lab.")
             after = read_user(row)
             action = "user.set-password" if change.password is not None else "user.change"
             audit.record(session, caller, action, f"user/{user_id}", before=before, after=after)
             return after
+
+    def _apply(self, session: Session, row: UserRow, change: UserChange) -> None:
+        wanted = change.model_dump(exclude_none=True, include={"display_name", "email", "role"})
+        for name, value in wanted.items():
+            setattr(row, name, value)
+        if change.is_disabled is not None:
+            now = session.execute(sa.select(NOW)).scalar_one()
+            row.disabled_at = (row.disabled_at or now) if change.is_disabled else None
+        if change.password is not None:
+            row.password_hash = self._hash(change.password, row.name)
+        if change.is_disabled or change.password is not None:
+            session.execute(sa.delete(SessionRow).where(SessionRow.user_id == row.id))
 
     def change_password(self, caller: Principal, change: PasswordChange) -> None:
         """Change the caller's own password; logs them out everywhere.
@@ -155,13 +159,9 @@ def _row(session: Session, user_id: UUID) -> UserRow:
     return row
 
 
-def _check_administrators(session: Session) -> None:
+def _has_administrator(session: Session) -> bool:
     """The bootstrap user does not count: its token may be taken out of the configuration."""
     is_one = sa.and_(
         UserRow.role == Role.ADMIN, UserRow.disabled_at.is_(None), UserRow.id != LAB_USER_ID
     )
-    had_any = session.scalar(
-        sa.select(sa.exists().where(UserRow.role == Role.ADMIN, UserRow.id != LAB_USER_ID))
-    )
-    if had_any and not session.scalar(sa.select(sa.exists().where(is_one))):
-        raise LastAdministrator("Nobody else could administer the lab.")
+    return bool(session.scalar(sa.select(sa.exists().where(is_one))))
