@@ -56,6 +56,9 @@ def test_every_command_explains_itself_in_a_line() -> None:
         "cancel",
         "download",
         "train-generator",
+        "login",
+        "whoami",
+        "tokens",
         "version",
     ):
         assert f"\n  {name} " in text

@@ -11,6 +11,7 @@ from replicalab.client.connection import (
     forget_connection,
     save_connection,
 )
+from replicalab.client.credentials import credentials_file, store_token, stored_tokens
 from replicalab.client.lab import Lab
 from replicalab.errors import ServiceUnreachable, Unauthenticated
 
@@ -19,7 +20,7 @@ RUNNING = Connection("http://127.0.0.1:1", "token-of-the-stack")
 
 @pytest.fixture
 def environment(tmp_path: Path) -> dict[str, str]:
-    return {"XDG_STATE_HOME": str(tmp_path)}
+    return {"XDG_STATE_HOME": str(tmp_path), "XDG_CONFIG_HOME": str(tmp_path / "config")}
 
 
 @pytest.fixture
@@ -71,3 +72,33 @@ def test_a_stack_forgets_only_itself(running: Path) -> None:
 def test_tokens_do_not_show() -> None:
     with Lab("http://lab", "a-secret") as lab:
         assert "a-secret" not in repr(lab) + repr(Connection("http://lab", "a-secret"))
+
+
+def test_a_login_is_found_by_its_address(environment: dict[str, str]) -> None:
+    file = credentials_file(environment)
+    store_token("https://lab", "t", file)
+    assert find_connection("https://lab/", None, environment).token == "t"
+    assert find_connection(None, None, environment) == Connection("https://lab", "t")
+    with pytest.raises(Unauthenticated, match="https://other"):
+        find_connection("https://other", None, environment)
+    store_token("https://other", "u", file)
+    with pytest.raises(ServiceUnreachable):
+        find_connection(None, None, environment)
+    store_token("https://other", None, file)
+    assert stored_tokens(file) == {"https://lab": "t"}
+
+
+def test_only_the_owner_can_read_what_login_stores(environment: dict[str, str]) -> None:
+    file = credentials_file(environment)
+    store_token("https://lab", "t", file)
+    assert file.stat().st_mode & 0o777 == 0o600
+    assert [path.name for path in file.parent.iterdir()] == [file.name]
+    file.chmod(0o640)
+    with pytest.raises(Unauthenticated, match="chmod 600"):
+        find_connection("https://lab", None, environment)
+
+
+@pytest.mark.usefixtures("running")
+def test_a_login_at_the_stack_wins_over_the_stacks_own_token(environment: dict[str, str]) -> None:
+    store_token(RUNNING.url, "t", credentials_file(environment))
+    assert find_connection(None, None, environment) == Connection(RUNNING.url, "t")

@@ -17,6 +17,7 @@ from replicalab.errors import (
     ServiceUnreachable,
     Unavailable,
 )
+from replicalab.refusals import Forbidden
 from tests.unit.client.conftest import FakeTime, Service
 
 LabOf = Callable[[Service], Lab]
@@ -108,7 +109,7 @@ def test_the_service_says_how_long_to_wait(lab_of: LabOf, time: FakeTime) -> Non
         (problem(502, "artifact-corrupt"), ArtifactCorrupt),
         (problem(422, "invalid-request"), InvalidRequest),
         (problem(422, "slug-of-a-later-version"), InvalidRequest),
-        (httpx.Response(403, text="no"), InvalidRequest),
+        (httpx.Response(403, text="no"), Forbidden),
         (httpx.Response(307, headers={"Location": "http://elsewhere"}), InvalidRequest),
     ],
 )

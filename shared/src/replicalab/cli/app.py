@@ -13,6 +13,8 @@ from uuid import UUID
 
 import typer
 
+from replicalab.cli import account_commands
+
 if TYPE_CHECKING:
     from replicalab.cli.experiments import Commands
 
@@ -58,7 +60,7 @@ def main_options(
         typer.Option(
             envvar="REPLICALAB_URL",
             help="Address of the service; else the embedded stack that runs here. "
-            "The token is read from REPLICALAB_TOKEN.",
+            "The token is read from REPLICALAB_TOKEN, or from what login has stored.",
         ),
     ] = None,
 ) -> None:
@@ -209,6 +211,11 @@ def train_generator(
     """
     with _commands(context) as commands:
         commands.train_generator(file, output)
+
+
+app.command()(account_commands.login)
+app.command()(account_commands.whoami)
+app.add_typer(account_commands.tokens)
 
 
 @app.command()

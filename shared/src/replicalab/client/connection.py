@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from replicalab.client.credentials import credentials_file, stored_tokens
 from replicalab.errors import ServiceUnreachable, Unauthenticated
 
 URL_VARIABLE = "REPLICALAB_URL"
@@ -54,7 +55,7 @@ def find_connection(
     token: str | None = None,
     environment: Mapping[str, str] = os.environ,
 ) -> Connection:
-    """What was given, else REPLICALAB_URL and REPLICALAB_TOKEN, else the embedded stack.
+    """What was given, else REPLICALAB_URL and REPLICALAB_TOKEN, else a login or the embedded stack.
 
     Raises:
         ServiceUnreachable: Nothing says where the service is.
@@ -66,9 +67,15 @@ def find_connection(
         return Connection(url, token)
     path = connection_file(environment)
     running = _load(path) if path.exists() else None
+    tokens = stored_tokens(credentials_file(environment))
+    if url is None and running is None and len(tokens) == 1:
+        (url,) = tokens
     if url is None and running is None:
         raise ServiceUnreachable(f"{URL_VARIABLE} is not set and no embedded stack is running.")
     # The stack's token is for the stack: another address must not learn it.
     if running is not None and url in {None, running.url}:
-        return Connection(running.url, token or running.token)
-    raise Unauthenticated(f"{TOKEN_VARIABLE} is not set.")
+        return Connection(running.url, token or tokens.get(running.url) or running.token)
+    token = token or tokens.get((url or "").rstrip("/"))
+    if url and token:
+        return Connection(url, token)
+    raise Unauthenticated(f"{TOKEN_VARIABLE} is not set, and nobody has logged in at {url}.")

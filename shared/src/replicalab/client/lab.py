@@ -1,5 +1,6 @@
 """The SDK's one class."""
 
+import json
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from types import TracebackType
@@ -9,10 +10,12 @@ import httpx
 from pydantic import TypeAdapter
 
 from replicalab.client import downloads, watching
+from replicalab.client.accounts import Accounts
 from replicalab.client.backoff import Backoff
 from replicalab.client.connection import find_connection
 from replicalab.client.results import ResultTable
 from replicalab.client.transport import Transport
+from replicalab.domain.priorities import Priority
 from replicalab.domain.resources import (
     ArtifactRead,
     EventRead,
@@ -54,7 +57,7 @@ class Lab:
 
     Args:
         url: Address of the service; else REPLICALAB_URL, else the running embedded stack.
-        token: Else REPLICALAB_TOKEN, else the embedded stack's.
+        token: Else REPLICALAB_TOKEN, else what `replicalab login` has stored, else the stack's.
         client: An HTTP client to use instead of ``url`` and ``token``.
         backoff: How to wait for a service that is away.
 
@@ -69,6 +72,10 @@ class Lab:
         >>> table = lab.results(experiment).to_csv("results.csv")
         >>> report = lab.download(experiment, "report.html", to="output")
         >>> lab.close()
+
+    Attributes:
+        url: Address of the service.
+        accounts: Who you are to the service, and your tokens.
     """
 
     def __init__(
@@ -91,6 +98,7 @@ class Lab:
             )
         self.url = str(client.base_url).rstrip("/")
         self._transport = Transport(client, backoff or Backoff())
+        self.accounts = Accounts(self._transport)
 
     def __repr__(self) -> str:
         return f"Lab({self.url!r})"
@@ -167,7 +175,33 @@ class Lab:
 
     def cancel(self, experiment: ExperimentLike) -> ExperimentRead:
         """Cancel it; raises ``IllegalTransition`` when it has ended otherwise."""
-        response = self._transport.send("POST", _path(experiment, ":cancel"))
+        return self._act(experiment, ":cancel")
+
+    def hold(self, experiment: ExperimentLike) -> ExperimentRead:
+        """Let its waiting tasks wait; running ones go on, and so do those that others need."""
+        return self._act(experiment, ":hold")
+
+    def release(self, experiment: ExperimentLike) -> ExperimentRead:
+        """End a hold."""
+        return self._act(experiment, ":release")
+
+    def _act(self, experiment: ExperimentLike, action: str) -> ExperimentRead:
+        response = self._transport.send("POST", _path(experiment, action))
+        return ExperimentRead.model_validate_json(response.content)
+
+    def reprioritise(self, experiment: ExperimentLike, priority: Priority | str) -> ExperimentRead:
+        """Move it to another priority class, whichever it is in now.
+
+        Args:
+            experiment: Which.
+            priority: ``interactive``, ``normal`` or ``background``.
+        """
+        response = self._transport.send(
+            "PATCH",
+            _path(experiment),
+            content=json.dumps({"priority": Priority(priority)}).encode(),
+            headers=JSON | {"If-Match": "*"},
+        )
         return ExperimentRead.model_validate_json(response.content)
 
     def tasks(self, experiment: ExperimentLike) -> Sequence[TaskRead]:

@@ -44,8 +44,11 @@ class Transport:
         headers: Mapping[str, str] | None = None,
         content: bytes | None = None,
         timeout_seconds: float | None = None,
+        is_repeatable: bool = True,
     ) -> httpx.Response:
         """The answer, once there is one that is not an error.
+
+        A request that is not ``is_repeatable`` is sent once, whatever comes of it.
 
         Raises:
             ReplicaLabError: The error of the problem document that came instead;
@@ -69,7 +72,7 @@ class Transport:
                 pause, error = _retry_after(response), error_of(response)
             except httpx.TransportError as failure:
                 error = _unreachable(self._client, failure)
-            if not is_temporary(error) or not waiting.wait(pause):
+            if not (is_repeatable and is_temporary(error) and waiting.wait(pause)):
                 raise error
 
     @contextmanager
