@@ -6,7 +6,14 @@ ReplicaLabError
 └── PreconditionRequired   the caller must say what they saw    428, never retried
 """
 
-from replicalab.errors import Conflict, InvalidRequest, NotFound, ReplicaLabError, Unauthenticated
+from replicalab.errors import (
+    Conflict,
+    InvalidRequest,
+    NotFound,
+    ReplicaLabError,
+    Unauthenticated,
+    Unavailable,
+)
 
 
 class Forbidden(ReplicaLabError):
@@ -72,6 +79,22 @@ class LoginFailed(Unauthenticated):
         "Check name and password. An administrator can set a new password, and sees whether the "
         "account is disabled."
     )
+
+
+class ProviderUnavailable(Unavailable):
+    """The lab's login provider does not answer, or not as OpenID Connect asks."""
+
+    slug = "provider-unavailable"
+    title = "The login provider does not answer"
+    remedy = "Try again later, or log in with name and password if you have one."
+
+
+class NoProvider(NotFound):
+    """This installation has no login provider."""
+
+    slug = "no-provider"
+    title = "There is no login provider"
+    remedy = "Log in with name and password; an administrator can set REPLICALAB_OIDC__ISSUER."
 
 
 class WeakPassword(InvalidRequest):

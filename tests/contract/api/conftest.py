@@ -25,7 +25,7 @@ from replicalab.stack.postgres import EmbeddedPostgres
 from replicalab.storage.artifacts import ArtifactStore
 from replicalab.storage.local import LocalObjectStore
 from replicalab.storage.objects import ObjectStore
-from replicalab_api.accounts.routers import account_routers, login_router
+from replicalab_api.accounts.routers import account_routers, login_router, provider_router
 from replicalab_api.experiments.changes import router as changes_router
 from replicalab_api.experiments.examples import SMALL_STUDY
 from replicalab_api.experiments.routes import router as experiments_router
@@ -106,7 +106,7 @@ def app(
 ) -> FastAPI:
     return build_app(
         authentication=Authentication(accounts.accounts, RULES),
-        open_routers=[health_router, login_router],
+        open_routers=[health_router, login_router, provider_router],
         protected_routers=[experiments_router, changes_router, *account_routers],
         state={
             "experiments": LabExperiments(Experiments(database, ArtifactStore(objects)), database),

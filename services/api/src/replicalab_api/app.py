@@ -1,6 +1,7 @@
 """Composition root of the gateway: the one place that knows every concrete class."""
 
 from replicalab.db.database import Database
+from replicalab.domain.accounts import Role
 from replicalab.engine.doorbells import Doorbells, celery_app
 from replicalab.engine.experiments import Experiments
 from replicalab.engine.journal import EVENTS_CHANNEL
@@ -8,7 +9,8 @@ from replicalab.engine.listener import Listener
 from replicalab.storage.artifacts import ArtifactStore
 from replicalab.storage.factory import open_store
 from replicalab.telemetry import configure_logging
-from replicalab_api.accounts.routers import account_routers, login_router
+from replicalab_api.accounts.provider import CALLBACK
+from replicalab_api.accounts.routers import account_routers, login_router, provider_router
 from replicalab_api.experiments.changes import router as changes_router
 from replicalab_api.experiments.routes import router as experiments_router
 from replicalab_api.experiments.visible import LabExperiments
@@ -20,9 +22,20 @@ from replicalab_api.http.cursors import CursorCodec
 from replicalab_api.http.serving import serve
 from replicalab_api.http.wakeups import Wakeups
 from replicalab_api.identity.bootstrap import ensure_foundation
+from replicalab_api.identity.oidc import Provider, ProviderAccount
 from replicalab_api.identity.services import account_services
 from replicalab_api.rules import RULES
-from replicalab_api.settings import GatewaySettings
+from replicalab_api.settings import GatewaySettings, OidcSettings
+
+
+def provider_account(oidc: OidcSettings) -> ProviderAccount:
+    """What the lab is to its login provider."""
+    return ProviderAccount(
+        issuer=oidc.issuer,
+        client_id=oidc.client_id,
+        client_secret=oidc.client_secret.get_secret_value(),
+        redirect_uri=oidc.public_url.rstrip("/") + CALLBACK,
+    )
 
 
 def main() -> None:
@@ -35,12 +48,18 @@ def main() -> None:
     doorbells = Doorbells(celery_app(settings.broker.url.get_secret_value()))
     wakeups = Wakeups()
     token = settings.token.get_secret_value() if settings.token else None
-    accounts = account_services(database, pepper, token)
+    accounts = account_services(
+        database,
+        pepper,
+        token,
+        provider=settings.oidc and Provider(provider_account(settings.oidc)),
+        role_of_new=settings.oidc.role if settings.oidc else Role.VIEWER,
+    )
     with database.transaction() as session:
         ensure_foundation(session)
     app = build_app(
         authentication=Authentication(accounts.accounts, RULES),
-        open_routers=[health_router, login_router],
+        open_routers=[health_router, login_router, provider_router],
         protected_routers=[experiments_router, changes_router, *account_routers],
         state={
             "experiments": LabExperiments(Experiments(database, ArtifactStore(objects)), database),

@@ -21,6 +21,8 @@ RULES: Rules = {
     ("GET", "/readyz"): None,
     ("GET", "/problems/{slug}"): None,
     ("POST", "/v1/session"): None,
+    ("GET", "/v1/session/oidc"): None,
+    ("GET", "/v1/session/oidc/callback"): None,
     ("GET", "/openapi.json"): _READ,
     ("POST", "/v1/experiments"): _RUN,
     ("POST", "/v1/experiments:validate"): _READ,

@@ -2,7 +2,20 @@
 
 from pydantic import Field, SecretStr
 
-from replicalab.settings import ServiceSettings
+from replicalab.domain.accounts import Role
+from replicalab.settings import ServiceSettings, SettingGroup
+
+
+class OidcSettings(SettingGroup):
+    """An OpenID Connect provider that people log in at."""
+
+    issuer: str = Field(pattern=r"^https?://", description="Exactly as the provider calls itself.")
+    client_id: str
+    client_secret: SecretStr
+    public_url: str = Field(
+        pattern=r"^https?://", description="Of this gateway, as browsers reach it."
+    )
+    role: Role = Field(default=Role.VIEWER, description="Of users that log in the first time.")
 
 
 class GatewaySettings(ServiceSettings):
@@ -18,6 +31,7 @@ class GatewaySettings(ServiceSettings):
     pepper: SecretStr = Field(
         min_length=32, description="Keys the digests of secrets; kept outside of the database."
     )
+    oidc: OidcSettings | None = None
     max_body_bytes: int = Field(default=2**20, ge=1024)
 
 

@@ -7,8 +7,9 @@ from fastapi import Request, Response
 
 from replicalab.refusals import CsrfRefused
 
-SECURE_NAME = "__Host-rl"
-PLAIN_NAME = "rl"
+SESSION = "rl"
+LOGIN = "rl-login"
+SECURE_NAME = f"__Host-{SESSION}"
 CSRF_HEADER = "X-CSRF-Token"
 LOOPBACK = frozenset({"127.0.0.1", "localhost", "::1"})
 SAFE_METHODS = frozenset({"GET", "HEAD", "OPTIONS"})
@@ -27,20 +28,17 @@ def _is_plain_loopback(request: Request) -> bool:
     return request.url.scheme == "http" and request.url.hostname in LOOPBACK
 
 
-def cookie_name(request: Request) -> str:
-    """``__Host-rl``; over plain HTTP on loopback, where browsers keep no such cookie, ``rl``."""
-    return PLAIN_NAME if _is_plain_loopback(request) else SECURE_NAME
+def _name(request: Request, plain: str) -> str:
+    """``__Host-`` and the name; the name alone over plain HTTP on loopback.
+
+    There browsers keep no cookie of the other kind.
+    """
+    return plain if _is_plain_loopback(request) else f"__Host-{plain}"
 
 
-def session_cookie(request: Request) -> str | None:
-    """The session that the browser shows."""
-    return request.cookies.get(cookie_name(request))
-
-
-def set_session_cookie(request: Request, response: Response, value: str, seconds: int) -> None:
-    """Give the browser its session."""
+def _set(request: Request, response: Response, plain: str, value: str, seconds: int) -> None:
     response.set_cookie(
-        cookie_name(request),
+        _name(request, plain),
         value,
         max_age=seconds,
         path="/",
@@ -50,9 +48,34 @@ def set_session_cookie(request: Request, response: Response, value: str, seconds
     )
 
 
+def session_cookie(request: Request) -> str | None:
+    """The session that the browser shows."""
+    return request.cookies.get(_name(request, SESSION))
+
+
+def set_session_cookie(request: Request, response: Response, value: str, seconds: int) -> None:
+    """Give the browser its session."""
+    _set(request, response, SESSION, value, seconds)
+
+
 def clear_session_cookie(request: Request, response: Response) -> None:
     """Take the session from the browser."""
-    set_session_cookie(request, response, "", 0)
+    _set(request, response, SESSION, "", 0)
+
+
+def login_cookie(request: Request) -> str | None:
+    """The login at a provider that the browser has begun."""
+    return request.cookies.get(_name(request, LOGIN))
+
+
+def set_login_cookie(request: Request, response: Response, state: str, seconds: int) -> None:
+    """Remember in the browser that it has begun a login."""
+    _set(request, response, LOGIN, state, seconds)
+
+
+def clear_login_cookie(request: Request, response: Response) -> None:
+    """The login is over."""
+    _set(request, response, LOGIN, "", 0)
 
 
 def check_origin(request: Request) -> None:

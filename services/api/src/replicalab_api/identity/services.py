@@ -3,12 +3,15 @@
 from dataclasses import dataclass
 
 from replicalab.db.database import Database
+from replicalab.domain.accounts import Role
 from replicalab_api.identity.audit import AuditLog
 from replicalab_api.identity.authenticator import Accounts
 from replicalab_api.identity.bootstrap import BootstrapToken
 from replicalab_api.identity.limiter import LoginLimiter
+from replicalab_api.identity.oidc import Provider
 from replicalab_api.identity.passwords import Passwords
 from replicalab_api.identity.projects import Projects
+from replicalab_api.identity.provider_logins import ProviderLogins
 from replicalab_api.identity.sessions import Sessions
 from replicalab_api.identity.token_text import Pepper
 from replicalab_api.identity.tokens import Tokens
@@ -25,6 +28,7 @@ class AccountServices:
     tokens: Tokens
     sessions: Sessions
     audit: AuditLog
+    provider_logins: ProviderLogins | None = None
 
 
 def account_services(
@@ -32,6 +36,9 @@ def account_services(
     pepper: str,
     bootstrap_token: str | None,
     passwords: Passwords | None = None,
+    *,
+    provider: Provider | None = None,
+    role_of_new: Role = Role.VIEWER,
 ) -> AccountServices:
     """The services on ``database``.
 
@@ -40,6 +47,8 @@ def account_services(
         pepper: At least 32 characters, kept outside of the database.
         bootstrap_token: Lets the first administrator in; None once there are others.
         passwords: How passwords are hashed.
+        provider: An OpenID Connect provider that people log in at.
+        role_of_new: Role of those whom the provider vouches for the first time.
     """
     keyed, passwords = Pepper(pepper), passwords or Passwords()
     limiter = LoginLimiter(database, keyed)
@@ -52,4 +61,9 @@ def account_services(
         tokens=tokens,
         sessions=sessions,
         audit=AuditLog(database),
+        provider_logins=(
+            None
+            if provider is None
+            else ProviderLogins(provider, database, keyed, sessions, role_of_new)
+        ),
     )

@@ -22,8 +22,12 @@ from replicalab_api.identity.limiter import LoginLimiter
 from replicalab_api.identity.passwords import Passwords, check_strength
 from replicalab_api.identity.requests import NewUser, PasswordChange, Quota, UserChange
 
-_ADMINISTRATORS_LOCK = 7_423_011
-"""Changes of roles take turns, so that two administrators cannot remove each other."""
+_USERS_LOCK = 7_423_011
+
+
+def lock_users(session: Session) -> None:
+    """Changes of users take turns: two cannot take one name, nor two administrators resign."""
+    session.execute(sa.select(sa.func.pg_advisory_xact_lock(_USERS_LOCK)))
 
 
 def add_user(session: Session, new: NewUser, password_hash: str | None) -> UserRow:
@@ -70,8 +74,7 @@ class Users:
         """Add a user; raises ``NameTaken`` and ``WeakPassword``."""
         password_hash = self._hash(new.password, new.name)
         with self._database.transaction() as session:
-            # Two requests with one name take turns.
-            session.execute(sa.select(sa.func.pg_advisory_xact_lock(_ADMINISTRATORS_LOCK)))
+            lock_users(session)
             after = read_user(add_user(session, new, password_hash))
             audit.record(session, caller, "user.create", f"user/{after.id}", after=after)
             return after
@@ -87,7 +90,7 @@ class Users:
             WeakPassword: The new password is too weak.
         """
         with self._database.transaction() as session:
-            session.execute(sa.select(sa.func.pg_advisory_xact_lock(_ADMINISTRATORS_LOCK)))
+            lock_users(session)
             had_administrator = _has_administrator(session)
             row = _row(session, user_id)
             before = read_user(row)
