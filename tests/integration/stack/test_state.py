@@ -30,11 +30,16 @@ def data(tmp_path: Path) -> DataFolder:
     return folder
 
 
-def test_the_token_is_made_once_and_is_for_its_owner_alone(data: DataFolder) -> None:
-    token = data.token()
-    assert len(token) >= 32
-    assert DataFolder(data.path).token() == token
-    assert stat.S_IMODE((data.path / "token").stat().st_mode) == 0o600
+@pytest.mark.parametrize("name", ["token", "pepper"])
+def test_secrets_are_made_once_and_are_for_their_owner_alone(data: DataFolder, name: str) -> None:
+    secret = getattr(data, name)()
+    assert len(secret) >= 32
+    assert getattr(DataFolder(data.path), name)() == secret
+    assert stat.S_IMODE((data.path / name).stat().st_mode) == 0o600
+
+
+def test_secrets_have_nothing_in_common(data: DataFolder) -> None:
+    assert data.token() != data.pepper()
 
 
 def test_others_cannot_list_the_data(data: DataFolder) -> None:

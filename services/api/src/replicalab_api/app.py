@@ -52,7 +52,7 @@ def main() -> None:
         database,
         pepper,
         token,
-        provider=settings.oidc and Provider(provider_account(settings.oidc)),
+        provider=Provider(provider_account(settings.oidc)) if settings.oidc else None,
         role_of_new=settings.oidc.role if settings.oidc else Role.VIEWER,
     )
     with database.transaction() as session:

@@ -152,7 +152,8 @@ class Provider:
         return claims
 
     def _keys(self) -> KeySet:
-        return KeySet.import_key_set(self._get(self._discover()["jwks_uri"]))
+        published = self._get(str(self._discover()["jwks_uri"]))
+        return KeySet.import_key_set({"keys": published["keys"]})
 
     def _discover(self) -> Mapping[str, Any]:
         if time.monotonic() - self._discovered_at < DISCOVERY_SECONDS:

@@ -126,9 +126,12 @@ class Users:
         self._limiter.count(caller.name)
         password_hash = self._hash(change.new, caller.name)
         with self._database.transaction() as session:
+            encoded = _row(session, caller.user_id).password_hash
+        if not self._passwords.is_right(change.old.get_secret_value(), encoded):
+            raise LoginFailed("The present password is another one.")
+        self._limiter.forget(caller.name)
+        with self._database.transaction() as session:
             row = _row(session, caller.user_id)
-            if not self._passwords.is_right(change.old.get_secret_value(), row.password_hash):
-                raise LoginFailed("The present password is another one.")
             row.password_hash = password_hash
             session.execute(sa.delete(SessionRow).where(SessionRow.user_id == row.id))
             audit.record(session, caller, "user.change-password", f"user/{row.id}")
