@@ -1,10 +1,12 @@
 """People with tokens of their own, and projects that only some of them are in."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from datetime import timedelta
 from uuid import UUID
 
 import pytest
+import sqlalchemy as sa
 from fastapi import FastAPI
 from fastapi.testclient import TestClient
 
@@ -27,6 +29,7 @@ class Person:
 
 
 AddPerson = Callable[[str, Role], Person]
+PassTime = Callable[[timedelta], None]
 
 
 @pytest.fixture
@@ -78,3 +81,18 @@ def add_project(client: TestClient, database: Database) -> Callable[[str, dict[U
 def browser(app: FastAPI) -> TestClient:
     """A browser on this machine that nobody has logged in with."""
     return TestClient(app, base_url=SITE)
+
+
+@pytest.fixture
+def pass_time(database: Database) -> Iterator[PassTime]:
+    """Shift the database's clock instead of waiting."""
+    name = database.engine.url.database
+
+    def alter(change: str) -> None:
+        connection = database.engine.connect().execution_options(isolation_level="AUTOCOMMIT")
+        with connection as autocommitting:
+            autocommitting.execute(sa.text(f"ALTER DATABASE {name} {change}"))
+        database.engine.dispose()
+
+    yield lambda by: alter(f"SET replicalab.clock_shift = '{by.total_seconds()} seconds'")
+    alter("RESET replicalab.clock_shift")

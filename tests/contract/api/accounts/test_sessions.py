@@ -2,14 +2,17 @@
 
 import statistics
 import time
+from datetime import timedelta
 
 import pytest
+import sqlalchemy as sa
 from fastapi import FastAPI
 from fastapi.testclient import TestClient
 from httpx import Response
 
+from replicalab.db.database import Database
 from replicalab.domain.accounts import Role
-from tests.contract.api.accounts.conftest import PASSWORD, SITE, AddPerson, Person
+from tests.contract.api.accounts.conftest import PASSWORD, SITE, AddPerson, PassTime, Person
 
 pytestmark = [pytest.mark.integration, pytest.mark.timeout(60)]
 
@@ -117,6 +120,35 @@ def test_disabling_a_user_and_setting_a_password_ends_sessions(
     client: TestClient, browser: TestClient, csrf: Headers, ann: Person, change: dict[str, object]
 ) -> None:
     assert client.patch(f"/v1/users/{ann.id}", json=change).status_code == 200
+    assert browser.get("/v1/me").status_code == 401
+
+
+def test_an_idle_session_ends_after_twelve_hours(
+    browser: TestClient, csrf: Headers, pass_time: PassTime
+) -> None:
+    pass_time(timedelta(hours=11, minutes=59))
+    assert browser.get("/v1/me").status_code == 200
+    pass_time(timedelta(hours=23, minutes=58))
+    assert browser.get("/v1/me").status_code == 200
+    pass_time(timedelta(hours=36))
+    assert browser.get("/v1/me").status_code == 401
+
+
+def test_the_busiest_session_ends_after_a_week(
+    browser: TestClient, csrf: Headers, pass_time: PassTime
+) -> None:
+    for half_days in range(1, 14):
+        pass_time(timedelta(hours=12 * half_days, minutes=-half_days))
+        assert browser.get("/v1/me").status_code == 200
+    pass_time(timedelta(days=7, seconds=1))
+    assert browser.get("/v1/me").status_code == 401
+
+
+def test_a_session_of_a_disabled_user_is_worth_nothing_even_if_it_is_still_there(
+    browser: TestClient, csrf: Headers, database: Database
+) -> None:
+    with database.transaction() as session:
+        session.execute(sa.text("UPDATE users SET disabled_at = rl_now() WHERE name = 'ann'"))
     assert browser.get("/v1/me").status_code == 401
 
 

@@ -1,6 +1,5 @@
 """Tokens: shown once, limited, rotated, revoked at once."""
 
-from collections.abc import Callable, Iterator
 from datetime import datetime, timedelta
 
 import pytest
@@ -12,24 +11,9 @@ from replicalab.db.accounts import TokenRow
 from replicalab.db.database import Database
 from replicalab.domain.accounts import Role
 from replicalab_api.identity.token_text import TokenText
-from tests.contract.api.accounts.conftest import AddPerson, Person
+from tests.contract.api.accounts.conftest import AddPerson, PassTime, Person
 
 pytestmark = [pytest.mark.integration, pytest.mark.timeout(60)]
-
-
-@pytest.fixture
-def pass_time(database: Database) -> Iterator[Callable[[timedelta], None]]:
-    """Shift the database's clock instead of waiting."""
-    name = database.engine.url.database
-
-    def alter(change: str) -> None:
-        connection = database.engine.connect().execution_options(isolation_level="AUTOCOMMIT")
-        with connection as autocommitting:
-            autocommitting.execute(sa.text(f"ALTER DATABASE {name} {change}"))
-        database.engine.dispose()
-
-    yield lambda by: alter(f"SET replicalab.clock_shift = '{by.total_seconds()} seconds'")
-    alter("RESET replicalab.clock_shift")
 
 
 def status(app: FastAPI, token: str) -> tuple[int, str]:
@@ -65,7 +49,7 @@ def test_a_secret_is_shown_once_and_stored_nowhere(ann: Person, database: Databa
 
 
 def test_a_token_lives_90_days_unless_told_otherwise(
-    app: FastAPI, ann: Person, pass_time: Callable[[timedelta], None]
+    app: FastAPI, ann: Person, pass_time: PassTime
 ) -> None:
     new, short = create(ann.client), create(ann.client, days=1)
     life = datetime.fromisoformat(new["expires_at"]) - datetime.fromisoformat(new["created_at"])
@@ -92,7 +76,7 @@ def test_a_revoked_token_is_revoked_at_the_next_request(app: FastAPI, ann: Perso
 
 
 def test_a_rotated_token_works_for_a_day_more(
-    app: FastAPI, ann: Person, pass_time: Callable[[timedelta], None]
+    app: FastAPI, ann: Person, pass_time: PassTime
 ) -> None:
     old = create(ann.client)
     new = ann.client.post(f"/v1/tokens/{old['id']}:rotate").json()
