@@ -118,12 +118,18 @@ class EmbeddedStack:
             # Not join(): interrupted by a signal, it takes a living thread for a dead one.
             self._ended.wait()
 
+    def _tell(self, line: str) -> None:
+        try:
+            self._on_message(line)
+        except OSError:  # the terminal is gone; nobody listens, and stopping must go on
+            self._on_message = lambda _: None
+
     def _raise_failure(self) -> None:
         if self._failure is not None:
             raise self._failure
 
     def _run(self) -> None:
-        servers, services = Supervisor(self._on_message), Supervisor(self._on_message)
+        servers, services = Supervisor(self._tell), Supervisor(self._tell)
         try:
             self._launch(servers, services)
             self._ready.set()
@@ -141,7 +147,7 @@ class EmbeddedStack:
                 self._ended.set()
 
     def _halt(self, servers: Supervisor, services: Supervisor) -> None:
-        self._on_message("stopping")
+        self._tell("stopping")
         services.stop()
         servers.stop()
         kill_marked(self._mark)
@@ -167,9 +173,9 @@ class EmbeddedStack:
             program = service.program(environment, self._data.new_log(service.name))
             is_ready = self._is_gateway_ready if service.name == GATEWAY else _is_started
             services.start(program, self._unless_stopped(is_ready), timeout_seconds=READY_SECONDS)
-            self._on_message(f"{service.name} started")
+            self._tell(f"{service.name} started")
         self._write_state(is_ready=True)
-        self._on_message(f"ready at {self.url}")
+        self._tell(f"ready at {self.url}")
 
     def _choose_port(self) -> int:
         if self._port is None:
@@ -185,7 +191,7 @@ class EmbeddedStack:
         program = server.program({**os.environ, MARK_VARIABLE: self._mark})
         servers.start(program, self._unless_stopped(server.is_ready))
         server.create_database()
-        self._on_message("PostgreSQL started")
+        self._tell("PostgreSQL started")
         return server.url()
 
     def _start_valkey(self, servers: Supervisor) -> str:
@@ -193,7 +199,7 @@ class EmbeddedStack:
         server.prepare()
         program = server.program({**os.environ, MARK_VARIABLE: self._mark})
         servers.start(program, self._unless_stopped(server.is_ready))
-        self._on_message("Valkey started")
+        self._tell("Valkey started")
         return server.url()
 
     def _clear_leftovers(self) -> None:
@@ -201,7 +207,7 @@ class EmbeddedStack:
         state = self._data.read_state()
         if state is not None:
             for pid in kill_marked(state.mark):
-                self._on_message(f"ended process {pid}, left behind by an earlier stack")
+                self._tell(f"ended process {pid}, left behind by an earlier stack")
 
     def _join_running_stack(self) -> None:
         deadline = time.monotonic() + READY_SECONDS
@@ -209,7 +215,7 @@ class EmbeddedStack:
             state = self._data.read_state()
             if state is not None and state.is_ready:
                 self.url = state.url
-                self._on_message(f"using the stack of process {state.pid} at {state.url}")
+                self._tell(f"using the stack of process {state.pid} at {state.url}")
                 return
             time.sleep(CHECK_SECONDS)
         raise ServiceUnreachable(
