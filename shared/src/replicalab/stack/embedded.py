@@ -16,7 +16,7 @@ import httpx
 from replicalab.db.database import Database
 from replicalab.db.migrate import upgrade
 from replicalab.errors import InvalidRequest, ServiceUnreachable
-from replicalab.stack.ports import LOOPBACK, free_port, is_free
+from replicalab.stack.ports import LOOPBACK, PortClaim, free_port, is_free
 from replicalab.stack.postgres import EmbeddedPostgres
 from replicalab.stack.processes import MARK_VARIABLE, kill_marked
 from replicalab.stack.services import (
@@ -51,6 +51,7 @@ class EmbeddedStack:
         self._data = DataFolder(data)
         self._port = port
         self._on_message: OnMessage = lambda _: None
+        self._usual_port = PortClaim(USUAL_PORT)
         self._mark = secrets.token_hex(8)
         self._stopping = threading.Event()
         self._ready = threading.Event()
@@ -153,6 +154,7 @@ class EmbeddedStack:
         kill_marked(self._mark)
         self._data.forget_state()
         self._data.release()
+        self._usual_port.release()
 
     def _launch(self, servers: Supervisor, services: Supervisor) -> None:
         self._clear_leftovers()
@@ -179,7 +181,8 @@ class EmbeddedStack:
 
     def _choose_port(self) -> int:
         if self._port is None:
-            return USUAL_PORT if is_free(USUAL_PORT) else free_port()
+            is_ours = self._usual_port.acquire() and is_free(USUAL_PORT)
+            return USUAL_PORT if is_ours else free_port()
         if not is_free(self._port):
             raise InvalidRequest(f"Another program uses port {self._port}; choose another one.")
         return self._port
@@ -235,12 +238,18 @@ class EmbeddedStack:
         return check
 
     def _is_gateway_ready(self) -> bool:
-        try:
-            # Loopback never goes through a proxy that the environment may name.
-            answer = httpx.get(f"{self.url}/readyz", timeout=5, trust_env=False)
-        except httpx.TransportError:
-            return False
-        return answer.is_success
+        # Loopback never goes through a proxy that the environment may name.
+        with httpx.Client(base_url=self.url, timeout=5, trust_env=False) as client:
+            try:
+                if not client.get("/readyz").is_success:
+                    return False
+                # Another installation on the same port would answer too, but not to our token.
+                mine = client.get(
+                    "/v1/experiments", headers={"Authorization": f"Bearer {self.token}"}
+                )
+            except httpx.TransportError:
+                return False
+        return mine.is_success
 
 
 class _Stopped(Exception):
