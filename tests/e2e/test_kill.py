@@ -21,7 +21,6 @@ from replicalab.stack.embedded import EmbeddedStack
 pytestmark = [
     pytest.mark.integration,
     pytest.mark.slow,
-    pytest.mark.xdist_group("embedded-stack"),
     pytest.mark.timeout(600),
 ]
 PATIENCE_SECONDS = 120.0
