@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 PACKAGES := -e ./shared -e ./services/api -e ./services/worker -e ./services/metrics
 
 .DEFAULT_GOAL := help
-.PHONY: help demo up test check fast lock clean
+.PHONY: help demo up test check minio lock clean
 
 help:  ## Show this list.
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -32,11 +32,11 @@ up: $(VENV)/.demo  ## Start the embedded stack and keep it running until Ctrl-C.
 
 test: $(VENV)/.dev  ## Everything: static checks and all tests on real servers.
 	$(MAKE) --no-print-directory lint
-	$(BIN)/pytest -n 2 --dist loadgroup
+	$(BIN)/pytest -n 2 --dist loadfile
 
 check: $(VENV)/.dev  ## What must be green before each commit.
 	$(MAKE) --no-print-directory lint
-	$(BIN)/pytest -n 2 --dist loadgroup -m "not slow and not integration"
+	$(BIN)/pytest -n 2 --dist loadfile -m "not slow and not integration"
 
 .PHONY: lint
 lint: $(VENV)/.dev
@@ -44,6 +44,12 @@ lint: $(VENV)/.dev
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	PYTHONPATH= $(BIN)/lint-imports --no-cache
+
+MINIO := $(or $(XDG_CACHE_HOME),$(HOME)/.cache)/replicalab/bin/minio
+
+minio:  ## Build a real MinIO for the S3 tests (needs Go; about five minutes, once).
+	@test -x $(MINIO) || ! command -v go >/dev/null || GOBIN=$(dir $(MINIO)) \
+	    go install github.com/minio/minio@v0.0.0-20260212201848-7aac2a2c5b7c
 
 lock: $(BIN)/uv  ## Pin every dependency with hashes.
 	$(BIN)/uv pip compile --quiet --generate-hashes --no-header --no-annotate --universal \

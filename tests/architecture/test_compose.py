@@ -35,7 +35,7 @@ def test_no_secret_has_a_default() -> None:
 
 def test_the_script_makes_every_secret() -> None:
     made = re.findall(r'echo "(\w+)=', (ROOT / "deploy" / "create-env").read_text())
-    assert set(made) == SECRETS
+    assert set(made) >= SECRETS
 
 
 def test_the_gateway_alone_is_reachable_from_outside() -> None:

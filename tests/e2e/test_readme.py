@@ -15,7 +15,6 @@ from tests.fixtures.servers import environment
 pytestmark = [
     pytest.mark.integration,
     pytest.mark.slow,
-    pytest.mark.xdist_group("embedded-stack"),
     pytest.mark.timeout(600),
 ]
 README = Path(__file__).parents[2] / "README.md"

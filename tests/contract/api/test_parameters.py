@@ -1,6 +1,6 @@
 """Whatever stands in an address, a header or a query string, the answer says why."""
 
-from uuid import uuid4
+from uuid import UUID
 
 import pytest
 from fastapi.testclient import TestClient
@@ -8,6 +8,7 @@ from fastapi.testclient import TestClient
 pytestmark = [pytest.mark.integration, pytest.mark.timeout(60)]
 
 KEY = "0" * 64
+UNKNOWN = UUID(int=1)
 
 
 @pytest.mark.parametrize(
@@ -44,14 +45,14 @@ def test_a_wrong_query_is_pointed_at(
     [
         ("nonsense", "/experiment_id"),
         ("nonsense/tasks", "/experiment_id"),
-        (f"{uuid4()}x/results", "/experiment_id"),
+        (f"{UNKNOWN}x/results", "/experiment_id"),
         ("%00", "/experiment_id"),
-        (f"{uuid4()}/artifacts/{KEY[:-1]}/a.json", "/task_key"),
-        (f"{uuid4()}/artifacts/{KEY[:-1]}G/a.json", "/task_key"),
-        (f"{uuid4()}/artifacts/{KEY}/..%5C..%5Cpasswd", "/name"),
-        (f"{uuid4()}/artifacts/{KEY}/.hidden", "/name"),
-        (f"{uuid4()}/artifacts/{KEY}/{'a' * 129}", "/name"),
-        (f"{uuid4()}/artifacts/{KEY}/a%0Ab", "/name"),
+        (f"{UNKNOWN}/artifacts/{KEY[:-1]}/a.json", "/task_key"),
+        (f"{UNKNOWN}/artifacts/{KEY[:-1]}G/a.json", "/task_key"),
+        (f"{UNKNOWN}/artifacts/{KEY}/..%5C..%5Cpasswd", "/name"),
+        (f"{UNKNOWN}/artifacts/{KEY}/.hidden", "/name"),
+        (f"{UNKNOWN}/artifacts/{KEY}/{'a' * 129}", "/name"),
+        (f"{UNKNOWN}/artifacts/{KEY}/a%0Ab", "/name"),
     ],
 )
 def test_a_wrong_path_is_pointed_at(client: TestClient, path: str, pointer: str) -> None:

@@ -14,9 +14,10 @@ from replicalab.domain.measures import AccuracyMeasure, Measurement
 from replicalab.domain.specs import ExperimentSpec
 from replicalab.domain.states import TaskState
 from replicalab.domain.tasks import Queue, TaskKind
+from replicalab.engine.claimed import ClaimedTask
 from replicalab.engine.experiments import Experiments
 from replicalab.engine.reconciler import Reconciler
-from replicalab.engine.task_store import ClaimedTask, TaskStore
+from replicalab.engine.task_store import TaskStore
 from replicalab.storage.artifacts import ArtifactStore
 from replicalab.storage.local import LocalObjectStore
 

@@ -13,8 +13,8 @@ from replicalab.domain.specs import ExperimentSpec
 from replicalab.domain.states import TaskState
 from replicalab.domain.tasks import Queue
 from replicalab.engine import usage
+from replicalab.engine.claimed import ClaimedTask
 from replicalab.engine.failures import FailureClass
-from replicalab.engine.task_store import ClaimedTask
 from replicalab.engine.waiting import take_fairly
 from replicalab.errors import IllegalTransition, QuotaExceeded
 from tests.integration.engine.conftest import STUDY, Lab

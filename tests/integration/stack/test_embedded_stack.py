@@ -24,12 +24,7 @@ from tests.integration.stack.conftest import eventually, is_alive
 
 get = partial(httpx.get, trust_env=False, timeout=30)
 
-pytestmark = [
-    pytest.mark.integration,
-    pytest.mark.slow,
-    # One stack at a time is enough for two cores.
-    pytest.mark.xdist_group("embedded-stack"),
-]
+pytestmark = [pytest.mark.integration, pytest.mark.slow]
 
 RUN = """
 import pathlib, sys
@@ -146,8 +141,9 @@ def test_a_killed_stack_leaves_no_process_and_starts_again_and_ends_clean(
         get(stack.url)
 
 
-def test_a_port_in_use_is_refused_before_anything_starts(data: Path) -> None:
+def test_a_port_in_use_is_refused_before_anything_starts(tmp_path: Path) -> None:
     with socket.create_server((LOOPBACK, 0)) as listener:
         port = listener.getsockname()[1]
-        with EmbeddedStack(data, port) as stack, pytest.raises(InvalidRequest, match=str(port)):
+        stack = EmbeddedStack(tmp_path / "data", port)
+        with stack, pytest.raises(InvalidRequest, match=str(port)):
             stack.start()

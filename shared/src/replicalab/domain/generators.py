@@ -77,7 +77,7 @@ class BundledWeights:
 
 BUNDLED_WEIGHTS = {
     "edm-digits": BundledWeights(
-        sha256="7bf31e535e9db94e63e3719df75e2facf339f1efadc8f5624efb9d5726026767",
+        sha256="6e4e7f68635b239b35febf4e9302660bb48bccdbb10d20e54e6447c7e92659ea",
         resolution=8,
         channels=1,
         classes=10,

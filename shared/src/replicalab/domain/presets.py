@@ -40,7 +40,9 @@ def digits_study() -> ExperimentSpec:
         generator=BundledGenerator(name="edm-digits"),
         sampler=HeunSampler(steps=18),
         t_re=(0, 3, 6, 9, 12, 15, 18),
-        classifier=CifarResNet18(width=8, epochs=12, batch_size=64, learning_rate=0.1),
+        classifier=CifarResNet18(
+            width=8, epochs=12, batch_size=64, learning_rate=0.1, shift_pixels=1
+        ),
         classifier_seeds=(0, 1, 2),
         measures=ALL_MEASURES,
     )

@@ -22,9 +22,10 @@ from replicalab.engine.child import (
     Success,
     run_child,
 )
+from replicalab.engine.claimed import ClaimedTask
 from replicalab.engine.failures import FailureClass
 from replicalab.engine.handlers import Handlers
-from replicalab.engine.task_store import BeatAnswer, ClaimedTask, TaskStore
+from replicalab.engine.task_store import BeatAnswer, TaskStore
 from replicalab.errors import DatabaseUnavailable
 from replicalab.settings import EngineSettings, LocalStoreSettings, S3StoreSettings
 

@@ -4,11 +4,8 @@ Every move is one transaction whose UPDATE names the state and the fencing epoch
 worker whose epoch is stale changes nothing and learns so from the answer.
 """
 
-import json
 from collections.abc import Sequence
-from dataclasses import dataclass
 from enum import Enum, auto
-from typing import Any
 
 import sqlalchemy as sa
 from sqlalchemy.dialects.postgresql import insert
@@ -22,34 +19,18 @@ from replicalab.db.models import (
     ExperimentRow,
     ExperimentTaskRow,
     MeasurementRow,
-    TaskEdgeRow,
     TaskLeaseRow,
     TaskRow,
 )
-from replicalab.domain.artifacts import ArtifactRef, NamedArtifact
+from replicalab.domain.artifacts import NamedArtifact
 from replicalab.domain.measures import Measurement
 from replicalab.domain.states import ExperimentState, TaskState
-from replicalab.domain.tasks import TASK_PARAMS, Queue, TaskInput, TaskKey, TaskParams
+from replicalab.domain.tasks import Queue
 from replicalab.engine import endings, moves
-from replicalab.engine.details import ref_of_row
+from replicalab.engine.claimed import ClaimedTask, params_of, resolve_inputs
 from replicalab.engine.failures import POLICIES, FailureClass
 from replicalab.engine.journal import Journal
 from replicalab.engine.waiting import take_fairly
-
-
-@dataclass(frozen=True, slots=True)
-class ClaimedTask:
-    """A task that this worker, under this epoch, may run.
-
-    ``inputs`` holds (role, artifact) in the order planned; an artifact is None where the
-    database does not know it any more.
-    """
-
-    id: int
-    key: TaskKey
-    epoch: int
-    params: TaskParams
-    inputs: tuple[tuple[TaskInput, ArtifactRef | None], ...]
 
 
 class BeatAnswer(Enum):
@@ -112,7 +93,7 @@ class TaskStore:
             if row is None:
                 return None
             self._open_attempt(session, task_id, row.epoch, worker)
-            inputs = _resolve_inputs(session, task_id, row.inputs)
+            inputs = resolve_inputs(session, task_id, row.inputs)
             _start_experiments(session, task_id, worker)
             return ClaimedTask(
                 id=task_id,
@@ -232,11 +213,6 @@ class TaskStore:
         session.execute(sa.insert(AttemptRow).values(task_id=task_id, epoch=epoch, worker=worker))
 
 
-def params_of(stored: dict[str, Any]) -> TaskParams:
-    """Parameters from their JSON column; JSON rules apply (lists become tuples)."""
-    return TASK_PARAMS.validate_json(json.dumps(stored))
-
-
 def _store_outputs(
     session: Session,
     task_id: int,
@@ -264,22 +240,6 @@ def _store_outputs(
                 for position, measurement in enumerate(measurements)
             ],
         )
-
-
-def _resolve_inputs(
-    session: Session, task_id: int, inputs: list[dict[str, Any]]
-) -> tuple[tuple[TaskInput, ArtifactRef | None], ...]:
-    """The stored artifact behind every input, by the parents' keys."""
-    parents = TaskRow.__table__.alias("parents")
-    rows = session.execute(
-        sa.select(parents.c.key, ArtifactRow)
-        .join(TaskEdgeRow, TaskEdgeRow.parent_id == parents.c.id)
-        .join(ArtifactRow, ArtifactRow.task_id == parents.c.id)
-        .where(TaskEdgeRow.child_id == task_id)
-    ).all()
-    stored = {(key, artifact.name): ref_of_row(artifact) for key, artifact in rows}
-    wanted = [TaskInput.model_validate(task_input) for task_input in inputs]
-    return tuple((w, stored.get((w.key, w.artifact))) for w in wanted)
 
 
 def _start_experiments(session: Session, task_id: int, worker: str) -> None:

@@ -16,7 +16,7 @@ import httpx
 from replicalab.db.database import Database
 from replicalab.db.migrate import upgrade
 from replicalab.errors import InvalidRequest, ServiceUnreachable
-from replicalab.stack.ports import LOOPBACK, free_port, is_free
+from replicalab.stack.ports import LOOPBACK, PortClaim, free_port, is_free
 from replicalab.stack.postgres import EmbeddedPostgres
 from replicalab.stack.processes import MARK_VARIABLE, kill_marked
 from replicalab.stack.services import (
@@ -51,6 +51,7 @@ class EmbeddedStack:
         self._data = DataFolder(data)
         self._port = port
         self._on_message: OnMessage = lambda _: None
+        self._usual_port = PortClaim(USUAL_PORT)
         self._mark = secrets.token_hex(8)
         self._stopping = threading.Event()
         self._ready = threading.Event()
@@ -118,12 +119,18 @@ class EmbeddedStack:
             # Not join(): interrupted by a signal, it takes a living thread for a dead one.
             self._ended.wait()
 
+    def _tell(self, line: str) -> None:
+        try:
+            self._on_message(line)
+        except OSError:  # the terminal is gone; nobody listens, and stopping must go on
+            self._on_message = lambda _: None
+
     def _raise_failure(self) -> None:
         if self._failure is not None:
             raise self._failure
 
     def _run(self) -> None:
-        servers, services = Supervisor(self._on_message), Supervisor(self._on_message)
+        servers, services = Supervisor(self._tell), Supervisor(self._tell)
         try:
             self._launch(servers, services)
             self._ready.set()
@@ -141,12 +148,13 @@ class EmbeddedStack:
                 self._ended.set()
 
     def _halt(self, servers: Supervisor, services: Supervisor) -> None:
-        self._on_message("stopping")
+        self._tell("stopping")
         services.stop()
         servers.stop()
         kill_marked(self._mark)
         self._data.forget_state()
         self._data.release()
+        self._usual_port.release()
 
     def _launch(self, servers: Supervisor, services: Supervisor) -> None:
         self._clear_leftovers()
@@ -167,13 +175,14 @@ class EmbeddedStack:
             program = service.program(environment, self._data.new_log(service.name))
             is_ready = self._is_gateway_ready if service.name == GATEWAY else _is_started
             services.start(program, self._unless_stopped(is_ready), timeout_seconds=READY_SECONDS)
-            self._on_message(f"{service.name} started")
+            self._tell(f"{service.name} started")
         self._write_state(is_ready=True)
-        self._on_message(f"ready at {self.url}")
+        self._tell(f"ready at {self.url}")
 
     def _choose_port(self) -> int:
         if self._port is None:
-            return USUAL_PORT if is_free(USUAL_PORT) else free_port()
+            is_ours = self._usual_port.acquire() and is_free(USUAL_PORT)
+            return USUAL_PORT if is_ours else free_port()
         if not is_free(self._port):
             raise InvalidRequest(f"Another program uses port {self._port}; choose another one.")
         return self._port
@@ -185,7 +194,7 @@ class EmbeddedStack:
         program = server.program({**os.environ, MARK_VARIABLE: self._mark})
         servers.start(program, self._unless_stopped(server.is_ready))
         server.create_database()
-        self._on_message("PostgreSQL started")
+        self._tell("PostgreSQL started")
         return server.url()
 
     def _start_valkey(self, servers: Supervisor) -> str:
@@ -193,7 +202,7 @@ class EmbeddedStack:
         server.prepare()
         program = server.program({**os.environ, MARK_VARIABLE: self._mark})
         servers.start(program, self._unless_stopped(server.is_ready))
-        self._on_message("Valkey started")
+        self._tell("Valkey started")
         return server.url()
 
     def _clear_leftovers(self) -> None:
@@ -201,7 +210,7 @@ class EmbeddedStack:
         state = self._data.read_state()
         if state is not None:
             for pid in kill_marked(state.mark):
-                self._on_message(f"ended process {pid}, left behind by an earlier stack")
+                self._tell(f"ended process {pid}, left behind by an earlier stack")
 
     def _join_running_stack(self) -> None:
         deadline = time.monotonic() + READY_SECONDS
@@ -209,7 +218,7 @@ class EmbeddedStack:
             state = self._data.read_state()
             if state is not None and state.is_ready:
                 self.url = state.url
-                self._on_message(f"using the stack of process {state.pid} at {state.url}")
+                self._tell(f"using the stack of process {state.pid} at {state.url}")
                 return
             time.sleep(CHECK_SECONDS)
         raise ServiceUnreachable(
@@ -229,12 +238,18 @@ class EmbeddedStack:
         return check
 
     def _is_gateway_ready(self) -> bool:
-        try:
-            # Loopback never goes through a proxy that the environment may name.
-            answer = httpx.get(f"{self.url}/readyz", timeout=5, trust_env=False)
-        except httpx.TransportError:
-            return False
-        return answer.is_success
+        # Loopback never goes through a proxy that the environment may name.
+        with httpx.Client(base_url=self.url, timeout=5, trust_env=False) as client:
+            try:
+                if not client.get("/readyz").is_success:
+                    return False
+                # Another installation on the same port would answer too, but not to our token.
+                mine = client.get(
+                    "/v1/experiments", headers={"Authorization": f"Bearer {self.token}"}
+                )
+            except httpx.TransportError:
+                return False
+        return mine.is_success
 
 
 class _Stopped(Exception):

@@ -111,7 +111,8 @@ def _check_outputs(name: str, array: Array, images: int) -> None:
 
 
 def _check_per_image(name: str, array: Array, images: int) -> None:
-    if array.dtype != np.int64 or array.shape != (images,):
+    if array.dtype != np.int64 or array.shape != (images,) or (array < 0).any():
         raise InvalidMeasureInput(
-            f"{name} must be {images} int64 values, not {array.dtype} of shape {array.shape}."
+            f"{name} must be {images} int64 values from 0, not {array.dtype} of shape "
+            f"{array.shape}."
         )

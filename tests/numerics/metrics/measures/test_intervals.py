@@ -1,15 +1,13 @@
-"""Intervals against textbook values, and their coverage in simulation."""
+"""Intervals against textbook values."""
 
 import numpy as np
 import pytest
 
-from replicalab_metrics.measures.frechet import distances_without_groups, frechet_distance
 from replicalab_metrics.measures.intervals import (
     Estimate,
     difference,
     jackknife_interval,
     mean_interval,
-    random_groups,
     wilson_interval,
 )
 
@@ -47,23 +45,3 @@ def test_a_difference_has_the_root_of_the_summed_squared_margins() -> None:
 def test_a_difference_takes_each_margin_from_its_own_side() -> None:
     a, b = Estimate(5.0, 2.0, 6.0), Estimate(1.0, -3.0, 1.0)
     assert difference(a, b) == pytest.approx((4.0, 1.0, 4.0 + np.sqrt(17)))
-
-
-@pytest.mark.parametrize("is_paired", [True, False], ids=["paired", "independent"])
-def test_the_frechet_interval_covers_the_expected_distance(is_paired: bool) -> None:
-    # 95 % nominal, asymptotically; 200 trials scatter by 0.015.
-    rng = np.random.default_rng(1)
-    trials, n, dimension = 200, 300, 4
-    values, bounds = [], []
-    for trial in range(trials):
-        real = rng.standard_normal((n, dimension))
-        start = real if is_paired else rng.standard_normal((n, dimension))
-        fake = 0.8 * start + 0.3 * rng.standard_normal((n, dimension)) + 0.5
-        groups = random_groups(n, 20, seed=trial)
-        other = groups if is_paired else random_groups(n, 20, seed=trial + 10_000)
-        values.append(frechet_distance(real, fake))
-        left_out = distances_without_groups(real, groups, fake, other)
-        bounds.append(jackknife_interval(values[-1], left_out))
-    expected = np.mean(values)
-    coverage = np.mean([low <= expected <= high for low, high in bounds])
-    assert 0.90 <= coverage <= 0.99

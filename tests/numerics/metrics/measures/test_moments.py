@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 
+from replicalab_metrics.measures import moments as moments_module
 from replicalab_metrics.measures.moments import Moments
 
 
@@ -12,8 +13,9 @@ def features() -> np.ndarray:
     return np.asarray(rng.standard_normal((200, 5)) + 1000, dtype=np.float32)
 
 
-def test_batches_give_the_moments_of_the_whole(features: np.ndarray) -> None:
-    moments = Moments.of_batches([features[:1], features[1:150], features[150:]])
+def test_parts_give_the_moments_of_the_whole(features: np.ndarray) -> None:
+    parts = (features[:1], features[1:150], features[150:])
+    moments = Moments.merged(Moments.of(part) for part in parts)
     assert moments.n == 200
     np.testing.assert_allclose(moments.mean, features.astype(np.float64).mean(axis=0), rtol=1e-14)
     covariance = np.cov(features.astype(np.float64), rowvar=False)
@@ -27,9 +29,21 @@ def test_the_order_of_a_merge_does_not_matter(features: np.ndarray) -> None:
     np.testing.assert_allclose(forth.scatter, back.scatter, rtol=1e-12)
 
 
-def test_a_part_taken_out_leaves_the_rest(features: np.ndarray) -> None:
-    rest = Moments.of(features).without(Moments.of(features[:60]))
-    expected = Moments.of(features[60:])
-    assert rest.n == expected.n
-    np.testing.assert_allclose(rest.mean, expected.mean, rtol=1e-14)
-    np.testing.assert_allclose(rest.scatter, expected.scatter, rtol=1e-9, atol=1e-9)
+def test_a_weight_counts_a_sample_so_often(features: np.ndarray) -> None:
+    weights = np.arange(200) % 4
+    repeated = Moments.of(np.repeat(features, weights, axis=0))
+    weighted = Moments.of(features, weights.astype(np.float64))
+    assert weighted.n == repeated.n
+    np.testing.assert_allclose(weighted.mean, repeated.mean, rtol=1e-14)
+    np.testing.assert_allclose(weighted.scatter, repeated.scatter, rtol=1e-9, atol=1e-9)
+
+
+def test_large_sets_are_gathered_in_blocks(
+    features: np.ndarray, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    weights = np.random.default_rng(1).uniform(0.5, 2, 200)
+    whole = Moments.of(features, weights)
+    monkeypatch.setattr(moments_module, "BLOCK_ROWS", 33)
+    blocks = Moments.of(features, weights)
+    np.testing.assert_allclose(blocks.mean, whole.mean, rtol=1e-14)
+    np.testing.assert_allclose(blocks.scatter, whole.scatter, rtol=1e-9, atol=1e-9)

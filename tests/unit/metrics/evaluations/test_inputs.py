@@ -24,6 +24,7 @@ FeatureSets = Callable[..., FeatureSet]
         ("logits", np.zeros((4, 0), dtype=np.float32), "logits must be"),
         ("labels", np.array(1), "labels must be"),
         ("labels", np.zeros(4, dtype=np.float32), "labels must be"),
+        ("labels", np.arange(4) - 1, "labels must be"),
         ("indices", np.arange(5), "indices must be"),
     ],
 )

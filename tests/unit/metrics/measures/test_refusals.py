@@ -60,13 +60,7 @@ def test_an_empty_set_has_no_moments() -> None:
     with pytest.raises(UnmeasurableInput, match="no samples"):
         Moments.of(np.empty((0, 3)))
     with pytest.raises(UnmeasurableInput, match="no samples"):
-        Moments.of_batches([])
-
-
-def test_nothing_is_left_of_a_set_taken_out_of_itself(features: np.ndarray) -> None:
-    moments = Moments.of(features)
-    with pytest.raises(UnmeasurableInput, match="Nothing remains"):
-        moments.without(moments)
+        Moments.merged([])
 
 
 def test_more_components_than_directions_are_refused(features: np.ndarray) -> None:

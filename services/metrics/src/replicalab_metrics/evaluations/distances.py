@@ -8,8 +8,9 @@ from replicalab.domain.measures import Interval, Measurement, MeasurementName, R
 from replicalab.domain.tasks import Evaluate
 from replicalab.storage.features import FeatureSet
 from replicalab_metrics.evaluations.inputs import ComparedSets
-from replicalab_metrics.measures.frechet import distances_without_groups, frechet_distance
-from replicalab_metrics.measures.intervals import LEVEL, jackknife_interval, random_groups
+from replicalab_metrics.measures.frechet import frechet_distance
+from replicalab_metrics.measures.groups import GroupedSample, balanced_groups
+from replicalab_metrics.measures.intervals import LEVEL, jackknife_interval
 
 JACKKNIFE_GROUPS = 20
 FAKE_GROUPS_SEED, REFERENCE_GROUPS_SEED = 0, 1
@@ -45,18 +46,23 @@ def _interval(
     """Jackknife interval; None for sets too small to be cut into groups of two.
 
     A reconstruction is left out together with its original: the two vary together, and a set
-    compared with itself has no uncertainty.
+    compared with itself has no uncertainty. Class sizes are given, not drawn.
     """
     if min(len(fake), len(real)) < 2 * JACKKNIFE_GROUPS:
         return None
-    fake_groups = random_groups(len(fake), JACKKNIFE_GROUPS, FAKE_GROUPS_SEED)
+    fake_groups = balanced_groups(fake.labels, JACKKNIFE_GROUPS, FAKE_GROUPS_SEED)
     real_groups = (
         fake_groups
         if are_paired
-        else random_groups(len(real), JACKKNIFE_GROUPS, REFERENCE_GROUPS_SEED)
+        else balanced_groups(real.labels, JACKKNIFE_GROUPS, REFERENCE_GROUPS_SEED)
     )
-    left_out = distances_without_groups(fake.features, fake_groups, real.features, real_groups)
-    low, high = jackknife_interval(value, left_out)
+    low, high = jackknife_interval(
+        value,
+        _distances_without_groups(
+            GroupedSample(fake.features, fake.labels, fake_groups),
+            GroupedSample(real.features, real.labels, real_groups),
+        ),
+    )
     pairing = "pairs of image and reconstruction" if are_paired else "images of both sets"
     return Interval(
         low=max(low, 0.0),
@@ -64,3 +70,12 @@ def _interval(
         level=LEVEL,
         method=f"jackknife over {JACKKNIFE_GROUPS} groups of {pairing}",
     )
+
+
+def _distances_without_groups(fake: GroupedSample, real: GroupedSample) -> list[float]:
+    distances = []
+    for group in range(JACKKNIFE_GROUPS):
+        fake_features, fake_weights = fake.without(group)
+        real_features, real_weights = real.without(group)
+        distances.append(frechet_distance(fake_features, real_features, fake_weights, real_weights))
+    return distances

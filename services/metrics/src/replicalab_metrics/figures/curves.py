@@ -80,10 +80,23 @@ def curve_of(
     return Curve(tuple(points)) if points else None
 
 
-def draw_curve(axes: Axes, curve: Curve, *, label: str, color: str, line: str, marker: str) -> None:
-    """Points with the bars of their intervals, joined; dashed lines have open markers."""
+def draw_curve(
+    axes: Axes,
+    curve: Curve,
+    *,
+    label: str,
+    color: str,
+    line: str,
+    marker: str,
+    shift_share: float = 0.0,
+) -> None:
+    """Points with the bars of their intervals, joined; dashed lines have open markers.
+
+    ``shift_share`` moves the points by a share of the axis, so that bars stand side by side.
+    """
+    shift = shift_share * (curve.t_re[-1] - curve.t_re[0])
     axes.errorbar(
-        curve.t_re,
+        [step + shift for step in curve.t_re],
         curve.values,
         yerr=curve.margins if curve.has_intervals else None,
         label=label,

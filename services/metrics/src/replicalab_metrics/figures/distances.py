@@ -18,7 +18,12 @@ from replicalab_metrics.figures.style import (
 
 HEIGHT_INCHES = 4.6
 
-REFERENCES = {Reference.TRAIN: ("training", "-"), Reference.TEST: ("held-out", "--")}
+REFERENCES = {
+    Reference.TRAIN: ("training", "-", -0.006),
+    Reference.TEST: ("held-out", "--", 0.006),
+}
+"""Name, line and shift of what was measured against each real set."""
+
 SHARES = {
     MeasurementName.PRECISION: ("precision", ORANGE, "s"),
     MeasurementName.RECALL: ("recall", GREEN, "^"),
@@ -54,9 +59,9 @@ def _curves(measurements: Sequence[Measurement], name: MeasurementName) -> dict[
 
 def _draw_distance_axis(axes: Axes, distances: dict[Reference, Curve]) -> None:
     for reference, curve in distances.items():
-        real_set, line = REFERENCES[reference]
+        real_set, line, shift = REFERENCES[reference]
         label = f"Fréchet distance to {real_set} set (n = {_sizes(curve)})"
-        draw_curve(axes, curve, label=label, color=BLUE, line=line, marker="o")
+        draw_curve(axes, curve, label=label, color=BLUE, line=line, marker="o", shift_share=shift)
     axes.set_ylim(bottom=0)
     axes.set_ylabel("Fréchet distance (squared feature units)", color=BLUE)
     axes.tick_params(axis="y", colors=BLUE)
@@ -66,9 +71,17 @@ def _draw_share_axis(axes: Axes, shares: dict[MeasurementName, dict[Reference, C
     for name, curves in shares.items():
         word, color, marker = SHARES[name]
         for reference, curve in curves.items():
-            real_set, line = REFERENCES[reference]
+            real_set, line, shift = REFERENCES[reference]
             label = f"{word}, {real_set} set (n = {curve.points[0].n:,})"
-            draw_curve(axes, curve, label=label, color=color, line=line, marker=marker)
+            draw_curve(
+                axes,
+                curve,
+                label=label,
+                color=color,
+                line=line,
+                marker=marker,
+                shift_share=shift,
+            )
     axes.set_ylim(-0.02, 1.04)
     axes.set_ylabel("precision, recall (share of images)")
     axes.spines["right"].set_visible(True)

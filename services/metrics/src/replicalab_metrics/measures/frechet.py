@@ -12,7 +12,7 @@ from collections.abc import Callable
 
 import numpy as np
 import scipy.linalg
-from jaxtyping import Float, Float64, Int
+from jaxtyping import Float, Float64
 
 from replicalab_metrics.measures.inputs import UnmeasurableInput, check_finite
 from replicalab_metrics.measures.moments import Moments
@@ -21,53 +21,26 @@ Matrix = Float64[np.ndarray, "dim dim"]
 
 
 def frechet_distance(
-    features_a: Float[np.ndarray, "sample_a dim"], features_b: Float[np.ndarray, "sample_b dim"]
+    features_a: Float[np.ndarray, "sample_a dim"],
+    features_b: Float[np.ndarray, "sample_b dim"],
+    weights_a: Float64[np.ndarray, " sample_a"] | None = None,
+    weights_b: Float64[np.ndarray, " sample_b"] | None = None,
 ) -> float:
     """Frechet distance between the Gaussian fits of two samples, in squared feature units.
 
     Args:
         features_a: One set; the order of the two does not matter.
         features_b: The other set.
+        weights_a: How often each sample of ``features_a`` counts; once by default.
+        weights_b: The same for ``features_b``.
 
     Raises:
         UnmeasurableInput: Fewer than two samples, not finite, or constant.
     """
-    if _are_few(features_a, features_b):
-        return _distance_of_few(features_a, features_b)
-    return distance_of_moments(Moments.of(features_a), Moments.of(features_b))
-
-
-def distances_without_groups(
-    features_a: Float[np.ndarray, "sample_a dim"],
-    groups_a: Int[np.ndarray, " sample_a"],
-    features_b: Float[np.ndarray, "sample_b dim"],
-    groups_b: Int[np.ndarray, " sample_b"],
-) -> list[float]:
-    """The distance with group 0, 1, ... left out of both sets, for a jackknife.
-
-    Where sample i of one set was made from sample i of the other, give both the same group.
-    """
-    groups = range(int(groups_a.max()) + 1)
-    if _are_few(features_a, features_b):
-        return [
-            _distance_of_few(features_a[groups_a != group], features_b[groups_b != group])
-            for group in groups
-        ]
-    whole_a, whole_b = Moments.of(features_a), Moments.of(features_b)
-    return [
-        distance_of_moments(
-            whole_a.without(Moments.of(features_a[groups_a == group])),
-            whole_b.without(Moments.of(features_b[groups_b == group])),
-        )
-        for group in groups
-    ]
-
-
-def _are_few(
-    features_a: Float[np.ndarray, "sample_a dim"], features_b: Float[np.ndarray, "sample_b dim"]
-) -> bool:
-    """Whether the Gram matrix of the samples is smaller than their covariances."""
-    return bool(max(len(features_a), len(features_b)) <= features_a.shape[1])
+    if max(len(features_a), len(features_b)) > features_a.shape[1]:
+        a, b = Moments.of(features_a, weights_a), Moments.of(features_b, weights_b)
+        return distance_of_moments(a, b)
+    return _distance_of_few(features_a, features_b, weights_a, weights_b)
 
 
 def distance_of_moments(a: Moments, b: Moments) -> float:
@@ -78,11 +51,14 @@ def distance_of_moments(a: Moments, b: Moments) -> float:
 
 
 def _distance_of_few(
-    features_a: Float[np.ndarray, "sample_a dim"], features_b: Float[np.ndarray, "sample_b dim"]
+    features_a: Float[np.ndarray, "sample_a dim"],
+    features_b: Float[np.ndarray, "sample_b dim"],
+    weights_a: Float64[np.ndarray, " sample_a"] | None,
+    weights_b: Float64[np.ndarray, " sample_b"] | None,
 ) -> float:
     """The distance by the Gram matrix of the samples: no matrix has the size of a covariance."""
-    mean_a, factor_a = _centred_factor(features_a)
-    mean_b, factor_b = _centred_factor(features_b)
+    mean_a, factor_a = _centred_factor(features_a, weights_a)
+    mean_b, factor_b = _centred_factor(features_b, weights_b)
     total = _total_variance(np.sum(factor_a**2), np.sum(factor_b**2))
     return _distance(
         mean_a, mean_b, total, lambda: scipy.linalg.svdvals(factor_a @ factor_b.T).sum()
@@ -103,15 +79,16 @@ def _distance(
 
 
 def _centred_factor(
-    features: Float[np.ndarray, "sample dim"],
+    features: Float[np.ndarray, "sample dim"], weights: Float64[np.ndarray, " sample"] | None
 ) -> tuple[Float64[np.ndarray, " dim"], Float64[np.ndarray, "sample dim"]]:
     """Mean, and the samples scaled so that factor^T factor is their covariance."""
     if len(features) < 2:
         raise UnmeasurableInput("A covariance needs at least two samples.")
     check_finite(features, "features")
     samples = features.astype(np.float64)
-    mean = samples.mean(axis=0)
-    return mean, (samples - mean) / np.sqrt(len(samples) - 1)
+    counts = np.ones(len(samples)) if weights is None else weights
+    mean = counts @ samples / counts.sum()
+    return mean, (samples - mean) * np.sqrt(counts / (counts.sum() - 1))[:, None]
 
 
 def _total_variance(trace_a: float, trace_b: float) -> float:

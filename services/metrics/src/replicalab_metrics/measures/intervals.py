@@ -10,7 +10,7 @@ from typing import NamedTuple
 
 import numpy as np
 import scipy.stats
-from jaxtyping import Float, Int
+from jaxtyping import Float
 
 from replicalab_metrics.measures.inputs import UnmeasurableInput
 
@@ -73,11 +73,6 @@ def jackknife_interval(value: float, leave_one_out: Sequence[float]) -> Bounds:
     spread = float(np.var(np.asarray(leave_one_out, dtype=np.float64)))
     margin = _t_quantile(groups - 1) * float(np.sqrt((groups - 1) * spread))
     return Bounds(value - margin, value + margin)
-
-
-def random_groups(n: int, groups: int, seed: int) -> Int[np.ndarray, " n"]:
-    """Group number of each of ``n`` samples; sizes differ by at most one."""
-    return np.random.default_rng(seed).permutation(np.arange(n) % groups)
 
 
 def difference(a: Estimate, b: Estimate) -> Estimate:

@@ -18,38 +18,50 @@ class Moments:
     """First and second moments of a set; moments of parts merge into those of the whole.
 
     Attributes:
-        n: Samples seen.
+        n: Samples seen, or the sum of their weights.
         mean: Their mean.
         scatter: Sum of outer products of their deviations from ``mean``.
     """
 
-    n: int
+    n: float
     mean: Float64[np.ndarray, " dim"]
     scatter: Float64[np.ndarray, "dim dim"]
 
     @classmethod
-    def of(cls, features: Float[np.ndarray, "sample dim"]) -> "Moments":
-        """Moments of a set in memory; raises ``UnmeasurableInput`` when empty or not finite."""
-        return cls.of_batches(
-            features[first : first + BLOCK_ROWS] for first in range(0, len(features), BLOCK_ROWS)
-        )
+    def of(
+        cls,
+        features: Float[np.ndarray, "sample dim"],
+        weights: Float64[np.ndarray, " sample"] | None = None,
+    ) -> "Moments":
+        """Moments of a set in memory; raises ``UnmeasurableInput`` when empty or not finite.
+
+        Args:
+            features: One row a sample.
+            weights: How often each sample counts; once by default.
+        """
+        weights = np.ones(len(features)) if weights is None else weights
+        blocks = (slice(row, row + BLOCK_ROWS) for row in range(0, len(features), BLOCK_ROWS))
+        return cls.merged(cls._of_block(features[rows], weights[rows]) for rows in blocks)
 
     @classmethod
-    def of_batches(cls, batches: Iterable[Float[np.ndarray, "_ _"]]) -> "Moments":
-        """Moments of all batches together, holding one batch at a time."""
-        parts = (cls._of_batch(batch) for batch in batches)
-        first = next(parts, None)
+    def merged(cls, parts: Iterable["Moments"]) -> "Moments":
+        """Moments of all parts together, holding one part at a time."""
+        rest = iter(parts)
+        first = next(rest, None)
         if first is None:
             raise UnmeasurableInput("The set holds no samples.")
-        return reduce(cls.merge, parts, first)
+        return reduce(cls.merge, rest, first)
 
     @classmethod
-    def _of_batch(cls, batch: Float[np.ndarray, "sample dim"]) -> "Moments":
-        check_finite(batch, "features")
-        samples = batch.astype(np.float64)
-        mean = samples.mean(axis=0)
+    def _of_block(
+        cls, block: Float[np.ndarray, "sample dim"], weights: Float64[np.ndarray, " sample"]
+    ) -> "Moments":
+        check_finite(block, "features")
+        samples = block.astype(np.float64)
+        n = float(weights.sum())
+        mean = weights @ samples / n
         samples -= mean
-        return cls(len(samples), mean, samples.T @ samples)
+        return cls(n, mean, (samples * weights[:, None]).T @ samples)
 
     def merge(self, other: "Moments") -> "Moments":
         """Moments of both sets together (Chan, Golub & LeVeque 1979, eq. 2.1)."""
@@ -57,16 +69,6 @@ class Moments:
         gap = other.mean - self.mean
         scatter = self.scatter + other.scatter + np.outer(gap, gap) * (self.n * other.n / n)
         return Moments(n, self.mean + gap * (other.n / n), scatter)
-
-    def without(self, part: "Moments") -> "Moments":
-        """Moments of what remains when ``part``, merged before, is taken out again."""
-        n = self.n - part.n
-        if n < 1:
-            raise UnmeasurableInput("Nothing remains when the part is taken out.")
-        mean = (self.mean * self.n - part.mean * part.n) / n
-        gap = part.mean - mean
-        scatter = self.scatter - part.scatter - np.outer(gap, gap) * (n * part.n / self.n)
-        return Moments(n, mean, scatter)
 
     @property
     def covariance(self) -> Float64[np.ndarray, "dim dim"]:

@@ -32,14 +32,14 @@ class PrincipalComponents:
         cls, features: Float[np.ndarray, "sample dim"], components: int
     ) -> "PrincipalComponents":
         """Fit on ``features``; raises ``UnmeasurableInput`` where it has too few directions."""
-        dimension = features.shape[1]
+        n, dimension = features.shape
         moments = Moments.of(features)
         total = float(np.trace(moments.scatter))
         if total <= 0:
             raise UnmeasurableInput("Every sample of the set has the same features.")
-        if not 1 <= components <= min(dimension, moments.n - 1):
+        if not 1 <= components <= min(dimension, n - 1):
             raise UnmeasurableInput(
-                f"{moments.n} samples of {dimension} features have no {components} components."
+                f"{n} samples of {dimension} features have no {components} components."
             )
         eigenvalues, vectors = scipy.linalg.eigh(
             moments.scatter, subset_by_index=(dimension - components, dimension - 1)

@@ -14,7 +14,8 @@ DEFINITIONS = {
     MeasurementName.FRECHET_DISTANCE: (
         "Squared Fréchet distance between Gaussian fits of two sets of features (Heusel et al. "
         "2017), float64 throughout. Its upward bias at finite n is not removed: compare values "
-        "at equal n only. The interval is a delete-a-group jackknife over images."
+        "at equal n only. The interval is a delete-a-group jackknife over images, class sizes "
+        "taken as given."
     ),
     MeasurementName.PRECISION: (
         "Share of the set's images within the k-nearest-neighbour balls of real images "

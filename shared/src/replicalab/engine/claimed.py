@@ -1,0 +1,49 @@
+"""A claimed task: everything its runner must know, read in the transaction of the claim."""
+
+import json
+from dataclasses import dataclass
+from typing import Any
+
+import sqlalchemy as sa
+from sqlalchemy.orm import Session
+
+from replicalab.db.models import ArtifactRow, TaskEdgeRow, TaskRow
+from replicalab.domain.artifacts import ArtifactRef
+from replicalab.domain.tasks import TASK_PARAMS, TaskInput, TaskKey, TaskParams
+from replicalab.engine.details import ref_of_row
+
+
+@dataclass(frozen=True, slots=True)
+class ClaimedTask:
+    """A task that this worker, under this epoch, may run.
+
+    ``inputs`` holds (role, artifact) in the order planned; an artifact is None where the
+    database does not know it any more.
+    """
+
+    id: int
+    key: TaskKey
+    epoch: int
+    params: TaskParams
+    inputs: tuple[tuple[TaskInput, ArtifactRef | None], ...]
+
+
+def params_of(stored: dict[str, Any]) -> TaskParams:
+    """Parameters from their JSON column; JSON rules apply (lists become tuples)."""
+    return TASK_PARAMS.validate_json(json.dumps(stored))
+
+
+def resolve_inputs(
+    session: Session, task_id: int, inputs: list[dict[str, Any]]
+) -> tuple[tuple[TaskInput, ArtifactRef | None], ...]:
+    """The stored artifact behind every input, by the parents' keys."""
+    parents = TaskRow.__table__.alias("parents")
+    rows = session.execute(
+        sa.select(parents.c.key, ArtifactRow)
+        .join(TaskEdgeRow, TaskEdgeRow.parent_id == parents.c.id)
+        .join(ArtifactRow, ArtifactRow.task_id == parents.c.id)
+        .where(TaskEdgeRow.child_id == task_id)
+    ).all()
+    stored = {(key, artifact.name): ref_of_row(artifact) for key, artifact in rows}
+    wanted = [TaskInput.model_validate(task_input) for task_input in inputs]
+    return tuple((w, stored.get((w.key, w.artifact))) for w in wanted)
