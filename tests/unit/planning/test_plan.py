@@ -6,8 +6,9 @@ from typing import Any
 import pytest
 
 from replicalab.domain.classifiers import CifarResNet18
-from replicalab.domain.generators import DdpmppNetwork, EdmTraining, TrainedGenerator
+from replicalab.domain.generators import EdmTraining, TrainedGenerator
 from replicalab.domain.measures import AccuracyMeasure, PrecisionRecallMeasure
+from replicalab.domain.networks import DdpmppNetwork
 from replicalab.domain.samplers import EulerSampler, HeunSampler
 from replicalab.domain.specs import SPEC, ExperimentSpec, TrainingSpec
 from replicalab.domain.tasks import (

@@ -6,31 +6,15 @@ from typing import Annotated, Literal
 from pydantic import Field
 
 from replicalab.domain.models import Frozen, Seed
+from replicalab.domain.networks import DdpmppNetwork, NetworkSpec
 from replicalab.errors import UnknownGenerator
-
-
-class DdpmppNetwork(Frozen):
-    """DDPM++ as Karras et al. (2022) configure it: positional embedding, resampling [1, 1]."""
-
-    kind: Literal["ddpm++"] = "ddpm++"
-    channels: int = Field(
-        default=128, ge=8, le=512, multiple_of=4, description="Width of the first level."
-    )
-    channel_mult: tuple[Annotated[int, Field(ge=1, le=8)], ...] = Field(
-        default=(2, 2, 2), min_length=1, max_length=6, description="Width factor per level."
-    )
-    blocks: int = Field(default=4, ge=1, le=8, description="Residual blocks per level.")
-    attention_resolutions: tuple[Annotated[int, Field(ge=1, le=256)], ...] = Field(
-        default=(16,), max_length=6, description="Feature map sizes that get self-attention."
-    )
-    dropout: float = Field(default=0.13, ge=0, lt=1)
 
 
 class EdmTraining(Frozen):
     """The EDM training recipe, Karras et al. (2022), arXiv:2206.00364, table 1 and appendix F."""
 
     kind: Literal["edm"] = "edm"
-    network: DdpmppNetwork = DdpmppNetwork()
+    network: NetworkSpec = DdpmppNetwork()
     images: int = Field(ge=1, le=10**10, description="Images seen in training.")
     batch_size: int = Field(default=512, ge=1, le=65536, description="Images per optimiser step.")
     learning_rate: float = Field(default=1e-3, gt=0, le=1)

@@ -2,7 +2,8 @@
 
 from replicalab.domain.classifiers import CifarResNet18
 from replicalab.domain.datasets import DigitsDataset
-from replicalab.domain.generators import BundledGenerator, DdpmppNetwork, EdmTraining
+from replicalab.domain.generators import BundledGenerator, EdmTraining
+from replicalab.domain.networks import DdpmppNetwork
 from replicalab.domain.samplers import HeunSampler
 from replicalab.domain.specs import ALL_MEASURES, ExperimentSpec, TrainingSpec
 

@@ -5,7 +5,8 @@ import pytest
 import torch
 
 from replicalab.domain import artifacts
-from replicalab.domain.generators import DdpmppNetwork, EdmTraining
+from replicalab.domain.generators import EdmTraining
+from replicalab.domain.networks import DdpmppNetwork
 from replicalab.domain.tasks import TrainGenerator
 from replicalab.engine.handlers import MemoryContext
 from replicalab.storage.image_sets import ImageSet

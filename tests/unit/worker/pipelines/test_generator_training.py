@@ -11,7 +11,7 @@ from replicalab.engine.handlers import MemoryContext, TaskStopped
 from replicalab.errors import InvalidImageSet
 from replicalab.storage.image_sets import ImageSet
 from replicalab_worker.pipelines.generator_training import GeneratorTraining
-from replicalab_worker.weights.description import GeneratorDescription
+from replicalab_worker.weights.description import GeneratorDescription, TrainedHere
 
 CPU = torch.device("cpu")
 
@@ -20,10 +20,11 @@ def test_the_description_says_what_is_needed_to_use_the_weights(
     trained: MemoryContext, training: EdmTraining
 ) -> None:
     description = GeneratorDescription.from_bytes(trained.outputs[artifacts.GENERATOR_DESCRIPTION])
-    assert description.training == training
+    assert isinstance(description.origin, TrainedHere)
+    assert description.origin.training == training
     assert description.network == training.network
     assert (description.resolution, description.channels, description.classes) == (8, 1, 2)
-    assert description.images_seen == 640
+    assert description.origin.images_seen == 640
     assert description.augment_labels == 9
     weights = trained.outputs[artifacts.GENERATOR_WEIGHTS]
     assert description.weights_sha256 == artifacts.ref_of(weights, "").sha256

@@ -7,7 +7,7 @@ from replicalab.domain.generators import BUNDLED_WEIGHTS
 from replicalab.domain.presets import digits_training
 from replicalab.errors import UnsafeCheckpoint
 from replicalab_worker.weights.bundled import bundled_name, read_bundled
-from replicalab_worker.weights.description import GeneratorDescription
+from replicalab_worker.weights.description import GeneratorDescription, TrainedHere
 
 LARGEST_BUNDLED_BYTES = 2_000_000
 
@@ -30,8 +30,9 @@ def test_bundled_weights_are_what_the_domain_says(name: str) -> None:
 def test_the_digits_generator_was_trained_as_the_preset_says() -> None:
     _, body = read_bundled("edm-digits", BUNDLED_WEIGHTS["edm-digits"].sha256)
     description, preset = GeneratorDescription.from_bytes(body), digits_training()
-    assert description.training == preset.training
-    assert description.images_seen >= preset.training.images
+    assert isinstance(description.origin, TrainedHere)
+    assert description.origin.training == preset.training
+    assert description.origin.images_seen >= preset.training.images
     assert description.resolution == facts_of(preset.dataset).resolution
 
 

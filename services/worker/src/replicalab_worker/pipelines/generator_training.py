@@ -8,6 +8,7 @@ import torch
 
 from replicalab.domain import artifacts
 from replicalab.domain.generators import EdmTraining
+from replicalab.domain.networks import EdmPreconditioningSpec, GeneratorForm
 from replicalab.domain.tasks import TrainGenerator
 from replicalab.engine.handlers import TaskContext
 from replicalab.storage.image_sets import ImageSet
@@ -20,11 +21,7 @@ from replicalab_worker.science.diffusion.augmentation import AUGMENT_LABELS
 from replicalab_worker.science.diffusion.initialisation import initialise
 from replicalab_worker.science.diffusion.training import EdmRecipe, EdmTrainer
 from replicalab_worker.science.pixels import from_pixels
-from replicalab_worker.weights.description import (
-    EdmPreconditioningSpec,
-    GeneratorDescription,
-    GeneratorForm,
-)
+from replicalab_worker.weights.description import GeneratorDescription, TrainedHere
 
 CURVE_POINTS = 200
 FINAL_SHARE = 0.05
@@ -47,9 +44,11 @@ class GeneratorTraining:
         images_seen = len(losses.values) * training.batch_size
         description = GeneratorDescription(
             **dict(form),
-            training=training,
-            images_seen=images_seen,
-            final_loss=losses.mean_of_last(FINAL_SHARE),
+            origin=TrainedHere(
+                training=training,
+                images_seen=images_seen,
+                final_loss=losses.mean_of_last(FINAL_SHARE),
+            ),
             weights_sha256=hashlib.sha256(weights).hexdigest(),
         )
         context.write(artifacts.GENERATOR_WEIGHTS, weights, artifacts.SAFETENSORS)

@@ -5,6 +5,7 @@ from collections.abc import Callable
 
 import torch
 
+from replicalab.domain.networks import DdpmppNetwork, EdmPreconditioningSpec, GeneratorForm
 from replicalab.domain.tasks import Reconstruct
 from replicalab.engine.handlers import TaskContext
 from replicalab.errors import UnsafeCheckpoint
@@ -12,7 +13,7 @@ from replicalab_worker.pipelines.checkpoints import load_weights
 from replicalab_worker.science.diffusion.networks import DdpmppUnet
 from replicalab_worker.science.diffusion.preconditioning import EdmPreconditioning
 from replicalab_worker.weights.bundled import bundled_name, read_bundled
-from replicalab_worker.weights.description import GeneratorDescription, GeneratorForm
+from replicalab_worker.weights.description import GeneratorDescription
 
 
 class LoadedGenerator:
@@ -69,6 +70,10 @@ class GeneratorShelf:
 
 def build_network(form: GeneratorForm) -> EdmPreconditioning:
     """A denoiser of the form described, its weights not yet set."""
+    if not isinstance(form.network, DdpmppNetwork) or not isinstance(
+        form.preconditioning, EdmPreconditioningSpec
+    ):
+        raise UnsafeCheckpoint(f"This worker cannot build a network of kind {form.network.kind!r}.")
     unet = DdpmppUnet(
         resolution=form.resolution,
         image_channels=form.channels,

@@ -1,40 +1,43 @@
-"""What must be known to use a generator's weights, stored as JSON beside them."""
+"""Where a generator comes from and what it is: the JSON that stands beside every weights file."""
 
-from typing import Literal
+from typing import Annotated, Literal
 
 from pydantic import Field, ValidationError
 
 from replicalab.domain.artifacts import Sha256
-from replicalab.domain.generators import DdpmppNetwork, EdmTraining
+from replicalab.domain.generators import EdmTraining
 from replicalab.domain.models import Frozen
+from replicalab.domain.networks import GeneratorForm
 from replicalab.errors import UnsafeCheckpoint
 
 
-class EdmPreconditioningSpec(Frozen):
-    """Karras et al. (2022), table 1."""
+class TrainedHere(Frozen):
+    """A generator of our own training."""
 
-    kind: Literal["edm"] = "edm"
-    sigma_data: float = Field(gt=0, description="Std of the pixels the network was trained on.")
-
-
-class GeneratorForm(Frozen):
-    """Everything that decides the shapes and the meaning of a generator's weights."""
-
-    network: DdpmppNetwork
-    preconditioning: EdmPreconditioningSpec
-    resolution: int = Field(ge=1, description="Height and width of the images, pixels.")
-    channels: int = Field(ge=1)
-    classes: int = Field(ge=1)
-    augment_labels: int = Field(ge=0, description="Inputs that tell of augmentation; 0 has none.")
-
-
-class GeneratorDescription(GeneratorForm):
-    """A trained class-conditional denoiser: its form and where it comes from."""
-
+    kind: Literal["trained"] = "trained"
     training: EdmTraining
     images_seen: int = Field(ge=1)
     final_loss: float = Field(description="Mean training loss over the last 5 % of the steps.")
-    weights_sha256: Sha256 = Field(description="Digest of the safetensors file (EMA, float32).")
+
+
+class ImportedSnapshot(Frozen):
+    """A generator that somebody else trained and published."""
+
+    kind: Literal["imported"] = "imported"
+    snapshot_sha256: Sha256 = Field(description="Digest of the file it was converted from.")
+    licence: str = Field(
+        min_length=1, max_length=200, description="Of the weights, as the importer stated it."
+    )
+
+
+Origin = Annotated[TrainedHere | ImportedSnapshot, Field(discriminator="kind")]
+
+
+class GeneratorDescription(GeneratorForm):
+    """A denoiser: its form and where it comes from."""
+
+    origin: Origin
+    weights_sha256: Sha256 = Field(description="Digest of the safetensors file (float32).")
 
     def to_bytes(self) -> bytes:
         """The description as JSON."""
