@@ -20,7 +20,7 @@ from hypothesis.stateful import (
 )
 
 from replicalab.db.database import Database
-from replicalab.db.models import AttemptRow, Base, ExperimentRow, ExperimentTaskRow, TaskRow
+from replicalab.db.models import AttemptRow, ExperimentRow, ExperimentTaskRow, TaskRow
 from replicalab.domain.measures import AccuracyMeasure
 from replicalab.domain.specs import ExperimentSpec
 from replicalab.domain.states import ExperimentState, TaskState
@@ -52,10 +52,9 @@ class Engine(RuleBasedStateMachine):
         self.model = Model(LEASE_SECONDS, MAX_LOST)
         SHIFT.seconds = 0.0
         self.ended: dict[int, TaskState] = {}
-        everything = Base.metadata.sorted_tables
-        tables = ", ".join(table.name for table in everything if table.name != "audit")
+        roots = "experiments, tasks, usage, events"
         with self.lab.database.transaction() as session:
-            session.execute(sa.text(f"TRUNCATE {tables} RESTART IDENTITY"))
+            session.execute(sa.text(f"TRUNCATE {roots} RESTART IDENTITY CASCADE"))
 
     @rule(target=experiments, spec=st.sampled_from(SPECS))
     def submit(self, spec: ExperimentSpec) -> UUID:
