@@ -10,7 +10,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
-from replicalab.domain.samplers import HeunSampler
+from replicalab.domain.discretisations import (
+    IddpmDiscretisation,
+    VeDiscretisation,
+    VpDiscretisation,
+)
+from replicalab.domain.samplers import AblationSampler, DpmSolverSampler, HeunSampler
 from replicalab.domain.specs import SPEC, ExperimentSpec
 
 SMALLEST: dict[str, Any] = {"kind": "replication", "name": "x", "t_re": [0]}
@@ -61,6 +66,10 @@ def test_a_specification_survives_json(steps: int, data: st.DataObject, seeds: l
         {"measures": [{"kind": "beauty"}]},
         {"sampler": {"kind": "heun", "sigma_min": 1.0, "sigma_max": 0.5}},
         {"sampler": {"kind": "magic"}},
+        {"sampler": {"kind": "ablation", "solver": "runge-kutta"}},
+        {"sampler": {"kind": "ablation", "discretisation": {"kind": "ve", "sigma_max": 0.01}}},
+        {"sampler": {"kind": "ablation", "discretisation": {"kind": "vp", "beta_d": 100.0}}},
+        {"sampler": {"kind": "ablation", "discretisation": {"kind": "iddpm", "timesteps": 17}}},
         {"generator": {"kind": "bundled", "name": "edm-imagenet"}},
         {"start": "somewhere"},
         {"kind": "something"},
@@ -94,3 +103,29 @@ def test_noise_levels_fall_strictly_from_sigma_max_to_sigma_min(steps: int, rho:
     assert all(a > b for a, b in itertools.pairwise(levels))
     assert math.isclose(levels[0], 80, rel_tol=1e-9)
     assert math.isclose(levels[-2], 0.002, rel_tol=1e-9)
+
+
+def test_a_discretisation_says_how_many_levels_it_has() -> None:
+    grid = {"kind": "ablation", "steps": 1000, "discretisation": {"kind": "iddpm"}}
+    with pytest.raises(ValidationError, match="992 levels up to sigma_max 81, 1000 were asked"):
+        SPEC.validate_json(json.dumps(SMALLEST | {"sampler": grid}))
+    assert AblationSampler(steps=992, discretisation=IddpmDiscretisation()).levels()
+
+
+def test_other_discretisations_have_the_levels_of_table_1() -> None:
+    """VP ends at sigma(epsilon_s), VE at its sigma_min, iDDPM runs from u_8 to u_999."""
+    vp, ve, iddpm = (
+        AblationSampler(steps=8, discretisation=discretisation).levels()
+        for discretisation in (VpDiscretisation(), VeDiscretisation(), IddpmDiscretisation())
+    )
+    assert [vp[0], vp[-2]] == pytest.approx([152.167, 0.010486], rel=1e-5)
+    assert [ve[0], ve[1], ve[-2]] == pytest.approx([100, 100 * 5000 ** (-1 / 7), 0.02])
+    assert [iddpm[0], iddpm[-2]] == pytest.approx([80.2037, 0.0064254], rel=1e-5)
+    for levels in (vp, ve, iddpm):
+        assert len(levels) == 9
+        assert all(a > b for a, b in itertools.pairwise(levels))
+        assert levels[-1] == 0
+
+
+def test_the_multistep_solver_takes_the_levels_of_heun() -> None:
+    assert DpmSolverSampler(steps=40).levels() == HeunSampler(steps=40).levels()

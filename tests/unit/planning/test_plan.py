@@ -9,7 +9,12 @@ from replicalab.domain.classifiers import CifarResNet18
 from replicalab.domain.generators import EdmTraining, TrainedGenerator
 from replicalab.domain.measures import AccuracyMeasure, PrecisionRecallMeasure
 from replicalab.domain.networks import DdpmppNetwork
-from replicalab.domain.samplers import EulerSampler, HeunSampler
+from replicalab.domain.samplers import (
+    AblationSampler,
+    DpmSolverSampler,
+    EulerSampler,
+    HeunSampler,
+)
 from replicalab.domain.specs import SPEC, ExperimentSpec, TrainingSpec
 from replicalab.domain.tasks import (
     Embed,
@@ -108,9 +113,15 @@ def test_shards_cover_every_image_once(images: int) -> None:
 
 
 def test_evaluations_follow_the_sampler() -> None:
-    heun, euler = HeunSampler(steps=18), EulerSampler(steps=18)
-    assert plan(STUDY.model_copy(update={"sampler": heun})).evaluations == 1297 * (11 + 35)
-    assert plan(STUDY.model_copy(update={"sampler": euler})).evaluations == 1297 * (6 + 18)
+    two_a_step, one_a_step = 1297 * (11 + 35), 1297 * (6 + 18)
+    for sampler, expected in [
+        (HeunSampler(), two_a_step),
+        (EulerSampler(), one_a_step),
+        (DpmSolverSampler(), one_a_step),
+        (AblationSampler(), two_a_step),
+        (AblationSampler(solver="euler"), one_a_step),
+    ]:
+        assert plan(STUDY.model_copy(update={"sampler": sampler})).evaluations == expected
 
 
 def test_a_study_of_accuracy_alone_embeds_nothing() -> None:

@@ -6,6 +6,7 @@ from pydantic import Field, TypeAdapter, model_validator
 
 from replicalab.domain.classifiers import CifarResNet18, ClassifierSpec
 from replicalab.domain.datasets import DatasetSpec, DigitsDataset
+from replicalab.domain.discretisations import MAX_STEPS
 from replicalab.domain.generators import BundledGenerator, EdmTraining, GeneratorSpec
 from replicalab.domain.measures import (
     AccuracyMeasure,
@@ -16,7 +17,7 @@ from replicalab.domain.measures import (
     RealClassifierMeasure,
 )
 from replicalab.domain.models import Frozen, Seed
-from replicalab.domain.samplers import MAX_STEPS, HeunSampler, SamplerSpec, Start
+from replicalab.domain.samplers import HeunSampler, SamplerSpec, Start
 from replicalab.domain.text import Name
 
 ALL_MEASURES: tuple[MeasureSpec, ...] = (

@@ -6,7 +6,13 @@ from replicalab.domain.classifiers import CifarResNet18, ClassifierSpec
 from replicalab.domain.datasets import DatasetSpec, facts_of
 from replicalab.domain.generators import BundledGenerator, GeneratorSpec, TrainedGenerator
 from replicalab.domain.measures import Measurement, MeasurementName
-from replicalab.domain.samplers import EulerSampler, HeunSampler, SamplerSpec
+from replicalab.domain.samplers import (
+    AblationSampler,
+    DpmSolverSampler,
+    EulerSampler,
+    HeunSampler,
+    SamplerSpec,
+)
 from replicalab.domain.specs import ExperimentSpec
 
 MEASURE_WORDS = {
@@ -80,17 +86,25 @@ def _generator(generator: GeneratorSpec) -> str:
 
 
 def _sampler(sampler: SamplerSpec) -> str:
-    levels = (
-        f"{sampler.steps} steps from sigma {sampler.sigma_max:g} to {sampler.sigma_min:g} "
-        f"(rho {sampler.rho:g})"
-    )
+    sigma_max, *_, sigma_min, _ = sampler.levels()
+    levels = f"{sampler.steps} steps from sigma {sigma_max:.4g} to {sigma_min:.4g}"
     match sampler:
         case HeunSampler(s_churn=0):
-            return f"Heun's deterministic sampler of {levels}"
+            return f"Heun's deterministic sampler of {levels} (rho {sampler.rho:g})"
         case HeunSampler(s_churn=churn):
-            return f"Heun's stochastic sampler (S_churn {churn:g}) of {levels}"
+            return (
+                f"Heun's stochastic sampler (S_churn {churn:g}) of {levels} (rho {sampler.rho:g})"
+            )
         case EulerSampler():
-            return f"Euler's deterministic sampler of {levels}"
+            return f"Euler's deterministic sampler of {levels} (rho {sampler.rho:g})"
+        case DpmSolverSampler():
+            return f"DPM-Solver++(2M) of {levels} (rho {sampler.rho:g})"
+        case AblationSampler():
+            return (
+                f"{sampler.solver.title()}'s deterministic sampler of {levels} "
+                f"({sampler.discretisation.kind} discretisation, {sampler.schedule.kind} "
+                f"schedule, {'variance-preserving' if sampler.scaling == 'vp' else 'no'} scaling)"
+            )
         case _:
             assert_never(sampler)
 

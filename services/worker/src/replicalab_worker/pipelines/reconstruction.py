@@ -1,7 +1,6 @@
 """Reconstruction as a task: diffuse real images to a noise level, then sample back."""
 
 from collections.abc import Iterator
-from typing import assert_never
 
 import numpy as np
 import numpy.typing as npt
@@ -10,17 +9,17 @@ from torch import Tensor
 from torch.nn import functional
 
 from replicalab.domain import artifacts
-from replicalab.domain.samplers import EulerSampler, HeunSampler
 from replicalab.domain.tasks import Reconstruct
 from replicalab.engine.handlers import TaskContext
 from replicalab.errors import InvalidImageSet
 from replicalab.storage.image_sets import ImageSet
 from replicalab_worker.pipelines.generators import GeneratorShelf, LoadedGenerator, working_bytes
 from replicalab_worker.pipelines.inputs import check_shape, read_images
+from replicalab_worker.pipelines.sampling import remaining_steps
 from replicalab_worker.runtime.device import batch_images
 from replicalab_worker.science.diffusion.noise import FIRST_STEP_DRAW, image_noise
 from replicalab_worker.science.diffusion.preconditioning import ClassDenoiser
-from replicalab_worker.science.diffusion.samplers import Churn, Denoiser, Step, euler, heun
+from replicalab_worker.science.diffusion.samplers import Denoiser, Step
 from replicalab_worker.science.pixels import from_pixels, to_pixels
 
 
@@ -83,22 +82,12 @@ class Reconstruction:
     def _steps(
         self, params: Reconstruct, denoise: Denoiser, noisy: Tensor, batch: ImageSet
     ) -> Iterator[Step]:
-        sampler = params.sampler
-        start = sampler.steps - params.t_re
-
         def noise(step: int) -> Tensor:
             draw = FIRST_STEP_DRAW + step
             drawn = image_noise(params.noise_seed, batch.indices, noisy.shape[1:], draw=draw)
             return torch.from_numpy(drawn).to(self._device)
 
-        match sampler:
-            case EulerSampler():
-                return euler(denoise, noisy, sampler.levels(), start=start)
-            case HeunSampler():
-                churn = Churn(sampler.s_churn, sampler.s_min, sampler.s_max, sampler.s_noise)
-                return heun(denoise, noisy, sampler.levels(), start=start, churn=churn, noise=noise)
-            case _:
-                assert_never(sampler)
+        return remaining_steps(params.sampler, params.t_re, denoise, noisy, noise)
 
 
 def _shard(images: ImageSet, first: int, count: int) -> ImageSet:
