@@ -13,12 +13,13 @@ from replicalab.domain.tasks import TrainGenerator
 from replicalab.engine.handlers import TaskContext
 from replicalab.storage.image_sets import ImageSet
 from replicalab_worker.pipelines.checkpoints import save_weights
-from replicalab_worker.pipelines.generators import build_network
+from replicalab_worker.pipelines.generators import build_unet
 from replicalab_worker.pipelines.inputs import read_images
 from replicalab_worker.pipelines.losses import LossRecord
 from replicalab_worker.pipelines.pace import Pace
 from replicalab_worker.science.diffusion.augmentation import AUGMENT_LABELS
 from replicalab_worker.science.diffusion.initialisation import initialise
+from replicalab_worker.science.diffusion.preconditioning import EdmPreconditioning
 from replicalab_worker.science.diffusion.training import EdmRecipe, EdmTrainer
 from replicalab_worker.science.pixels import from_pixels
 from replicalab_worker.weights.description import GeneratorDescription, TrainedHere
@@ -57,7 +58,7 @@ class GeneratorTraining:
         context.write(artifacts.TRAINING_CURVE, curve, artifacts.JSON)
 
     def _new_trainer(self, form: GeneratorForm, training: EdmTraining) -> EdmTrainer:
-        network = build_network(form)
+        network = EdmPreconditioning(build_unet(form), sigma_data=training.sigma_data)
         initialise(network, torch.Generator().manual_seed(training.seed))
         return EdmTrainer(network.to(self._device), recipe_of(training))
 

@@ -2,16 +2,31 @@
 
 import hashlib
 from collections.abc import Callable
+from typing import assert_never
 
 import torch
 
-from replicalab.domain.networks import DdpmppNetwork, EdmPreconditioningSpec, GeneratorForm
+from replicalab.domain.networks import (
+    AdmNetwork,
+    DdpmppNetwork,
+    EdmPreconditioningSpec,
+    GeneratorForm,
+    NcsnppNetwork,
+    VePreconditioningSpec,
+    VpPreconditioningSpec,
+)
 from replicalab.domain.tasks import Reconstruct
 from replicalab.engine.handlers import TaskContext
 from replicalab.errors import UnsafeCheckpoint
 from replicalab_worker.pipelines.checkpoints import load_weights
-from replicalab_worker.science.diffusion.networks import DdpmppUnet
-from replicalab_worker.science.diffusion.preconditioning import EdmPreconditioning
+from replicalab_worker.science.diffusion.networks import AdmUnet, DdpmppUnet, NcsnppUnet
+from replicalab_worker.science.diffusion.preconditioning import (
+    EdmPreconditioning,
+    Preconditioning,
+    VePreconditioning,
+    VpPreconditioning,
+)
+from replicalab_worker.science.diffusion.unet import Unet, UnetShape
 from replicalab_worker.weights.bundled import bundled_name, read_bundled
 from replicalab_worker.weights.description import GeneratorDescription
 
@@ -68,24 +83,49 @@ class GeneratorShelf:
         return self._loaded
 
 
-def build_network(form: GeneratorForm) -> EdmPreconditioning:
+def build_network(form: GeneratorForm) -> Preconditioning:
     """A denoiser of the form described, its weights not yet set."""
-    if not isinstance(form.network, DdpmppNetwork) or not isinstance(
-        form.preconditioning, EdmPreconditioningSpec
-    ):
-        raise UnsafeCheckpoint(f"This worker cannot build a network of kind {form.network.kind!r}.")
-    unet = DdpmppUnet(
+    unet = build_unet(form)
+    match form.preconditioning:
+        case EdmPreconditioningSpec(sigma_data=sigma_data):
+            return EdmPreconditioning(unet, sigma_data=sigma_data)
+        case VpPreconditioningSpec() as spec:
+            return VpPreconditioning(
+                unet,
+                beta_d=spec.beta_d,
+                beta_min=spec.beta_min,
+                timesteps=spec.timesteps,
+                epsilon_t=spec.epsilon_t,
+            )
+        case VePreconditioningSpec() as spec:
+            return VePreconditioning(unet, sigma_min=spec.sigma_min, sigma_max=spec.sigma_max)
+        case _:
+            assert_never(form.preconditioning)
+
+
+def build_unet(form: GeneratorForm) -> Unet:
+    """The raw network of the form described."""
+    network = form.network
+    shape = UnetShape(
         resolution=form.resolution,
         image_channels=form.channels,
         classes=form.classes,
         augment_labels=form.augment_labels,
-        channels=form.network.channels,
-        channel_mult=form.network.channel_mult,
-        blocks=form.network.blocks,
-        attention_resolutions=form.network.attention_resolutions,
-        dropout=form.network.dropout,
+        channels=network.channels,
+        channel_mult=network.channel_mult,
+        blocks=network.blocks,
+        attention_resolutions=network.attention_resolutions,
+        dropout=network.dropout,
     )
-    return EdmPreconditioning(unet, sigma_data=form.preconditioning.sigma_data)
+    match network:
+        case DdpmppNetwork():
+            return DdpmppUnet(**shape)
+        case NcsnppNetwork(encoder=encoder, decoder=decoder):
+            return NcsnppUnet(encoder=encoder, decoder=decoder, **shape)
+        case AdmNetwork():
+            return AdmUnet(**shape)
+        case _:
+            assert_never(network)
 
 
 def working_bytes(form: GeneratorForm, *, bytes_per_value: int = 4) -> int:

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from torch import nn
+from torch import Tensor, nn
 from torch.nn import functional
 
 from replicalab_worker.science.diffusion.dropout import Dropout
@@ -11,27 +11,43 @@ from replicalab_worker.science.diffusion.layers import (
     Convolution,
     Embedding,
     Features,
+    Resampler,
     Resampling,
     Resized,
     group_norm,
 )
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class BlockStyle:
-    """What all blocks of one U-Net share."""
+    """What all blocks of one U-Net share.
+
+    Attributes:
+        embedding_channels: Length of the vector that carries noise level and class.
+        dropout: Share of the values to drop in training.
+        skip_scale: Factor after every addition of a branch.
+        epsilon: Of the group norms.
+        filter_taps: Of the resampling filter.
+        is_adaptive: The embedding scales and shifts the second norm; else it is added before it.
+        is_skip_convolved: Also blocks that only resample convolve their skip connection.
+        channels_per_head: Of the attention; None for one head over all channels.
+    """
 
     embedding_channels: int
     dropout: float
     skip_scale: float
     epsilon: float
     filter_taps: Sequence[float]
+    is_adaptive: bool
+    is_skip_convolved: bool
+    channels_per_head: int | None
 
 
 class ResidualBlock(nn.Module):
-    """Norm, convolve, add the embedding, norm, convolve, add the input; then attend.
+    """Norm, convolve, embed, norm, convolve, add the input; then attend.
 
-    Song et al. (2021), arXiv:2011.13456, after BigGAN's block; Karras et al. (2022), appendix F.
+    Song et al. (2021), arXiv:2011.13456, and Dhariwal & Nichol (2021), arXiv:2105.05233, both
+    after BigGAN's block; Karras et al. (2022), appendix F.
     """
 
     def __init__(
@@ -45,25 +61,19 @@ class ResidualBlock(nn.Module):
     ) -> None:
         super().__init__()
         self.outputs = outputs
-        self._skip_scale = style.skip_scale
+        self._style = style
         self.dropout = Dropout(style.dropout)
-        self._has_attention = has_attention
         self.norm0 = group_norm(inputs, epsilon=style.epsilon)
         self.conv0 = Convolution(
             inputs, outputs, 3, resampling=resampling, filter_taps=style.filter_taps
         )
-        self.affine = nn.Linear(style.embedding_channels, outputs)
+        self.affine = nn.Linear(style.embedding_channels, outputs * (1 + style.is_adaptive))
         self.norm1 = group_norm(outputs, epsilon=style.epsilon)
         self.conv1 = Convolution(outputs, outputs, 3)
-        is_plain = inputs == outputs and resampling == "none"
-        self.skip = (
-            nn.Identity()
-            if is_plain
-            else Convolution(
-                inputs, outputs, 1, resampling=resampling, filter_taps=style.filter_taps
-            )
-        )
+        self.skip = _skip(inputs, outputs, style, resampling)
+        self._heads = 0
         if has_attention:
+            self._heads = max(1, outputs // (style.channels_per_head or outputs))
             self.norm2 = group_norm(outputs, epsilon=style.epsilon)
             self.qkv = Convolution(outputs, 3 * outputs, 1)
             self.proj = Convolution(outputs, outputs, 1)
@@ -71,21 +81,38 @@ class ResidualBlock(nn.Module):
     def forward(self, features: Features, embedding: Embedding) -> Resized:
         """Features of ``self.outputs`` channels, at half or twice the size if resampling."""
         hidden: Resized = self.conv0(functional.silu(self.norm0(features)))
-        hidden = hidden + self.affine(embedding)[:, :, None, None]
-        hidden = self.dropout(functional.silu(self.norm1(hidden)))
-        hidden = (self.conv1(hidden) + self.skip(features)) * self._skip_scale
-        if self._has_attention:
-            hidden = (self._attend(hidden) + hidden) * self._skip_scale
+        hidden = self.dropout(functional.silu(self._embed(hidden, self.affine(embedding))))
+        hidden = (self.conv1(hidden) + self.skip(features)) * self._style.skip_scale
+        if self._heads:
+            hidden = (self._attend(hidden) + hidden) * self._style.skip_scale
         return hidden
 
+    def _embed(self, hidden: Features, embedded: Embedding) -> Features:
+        """The second norm, told of noise level and class."""
+        embedded_maps: Tensor = embedded[:, :, None, None]
+        normed: Features
+        if not self._style.is_adaptive:
+            normed = self.norm1(hidden + embedded_maps)
+            return normed
+        scale, shift = embedded_maps.chunk(2, dim=1)
+        normed = self.norm1(hidden) * (1 + scale) + shift
+        return normed
+
     def _attend(self, features: Features) -> Features:
-        """Single-head self-attention over all positions; q, k, v interleave by channel."""
+        """Self-attention over all positions; heads are runs of channels, q, k, v interleave."""
         batch, channels, height, width = features.shape
-        tokens = self.qkv(self.norm2(features)).reshape(batch, channels, 3, height * width)
-        query, key, value = tokens.transpose(1, 3).unbind(2)
-        attended = functional.scaled_dot_product_attention(
-            query[:, None], key[:, None], value[:, None]
-        )
+        tokens = self.qkv(self.norm2(features))
+        tokens = tokens.reshape(batch, self._heads, channels // self._heads, 3, height * width)
+        query, key, value = tokens.transpose(2, 4).unbind(3)
+        attended = functional.scaled_dot_product_attention(query, key, value)
         merged = attended.transpose(2, 3).reshape(batch, channels, height, width)
         projected: Features = self.proj(merged)
         return projected
+
+
+def _skip(inputs: int, outputs: int, style: BlockStyle, resampling: Resampling) -> nn.Module:
+    if inputs == outputs and resampling == "none":
+        return nn.Identity()
+    if inputs == outputs and not style.is_skip_convolved:
+        return Resampler(resampling, style.filter_taps)
+    return Convolution(inputs, outputs, 1, resampling=resampling, filter_taps=style.filter_taps)

@@ -1,147 +1,98 @@
-"""DDPM++ as Karras et al. (2022) configure it: table 1, column "VP", and appendix F.1."""
+"""The denoising networks of Karras et al. (2022), arXiv:2206.00364, table 1 and appendix F.
+
+DDPM++ and NCSN++ are Song et al. (2021), arXiv:2011.13456; ADM is Dhariwal & Nichol (2021),
+arXiv:2105.05233.
+"""
 
 import math
-from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Literal, Unpack
 
-import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 from torch.nn import functional
 
-from replicalab_worker.science.diffusion.blocks import BlockStyle, ResidualBlock
+from replicalab_worker.science.diffusion.blocks import BlockStyle
 from replicalab_worker.science.diffusion.layers import (
+    BOX_TAPS,
     Convolution,
     Embedding,
     Features,
+    FourierEmbedding,
     PositionalEmbedding,
+    Resampler,
+    Resized,
     group_norm,
 )
+from replicalab_worker.science.diffusion.unet import (
+    EMBEDDING_FACTOR,
+    EncoderKind,
+    Unet,
+    UnetShape,
+    at,
+    part_of,
+)
 
-EPSILON = 1e-6
-EMBEDDING_FACTOR = 4
+DecoderKind = Literal["standard", "skip"]
+
+SONG_EPSILON = 1e-6
+ADM_EPSILON = 1e-5
+ADM_CHANNELS_PER_HEAD = 64
 
 
-class DdpmppUnet(nn.Module):
-    """A U-Net whose raw output the preconditioning turns into a denoised image.
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SongVariant:
+    """Where the networks of Song et al. (2021) differ.
 
-    Each level halves the size. Self-attention stands at ``attention_resolutions`` in every
-    encoder block and in the last decoder block, and always in the decoder's first block.
+    Attributes:
+        noise_embedding: How the noise level is embedded.
+        noise_factor: Length of that embedding relative to the width of the first level.
+        filter_taps: Of the resampling filter.
+        encoder: How the shrinking image itself enters the levels, if it does.
+        decoder: Whether every level adds to the output image, or only the last makes it.
     """
 
-    def __init__(
-        self,
-        *,
-        resolution: int,
-        image_channels: int,
-        classes: int,
-        augment_labels: int,
-        channels: int,
-        channel_mult: Sequence[int],
-        blocks: int,
-        attention_resolutions: Sequence[int],
-        dropout: float,
-    ) -> None:
-        super().__init__()
-        self._blocks = blocks
-        self._attention = frozenset(attention_resolutions)
-        self._style = BlockStyle(
-            embedding_channels=EMBEDDING_FACTOR * channels,
-            dropout=dropout,
+    noise_embedding: Literal["positional", "fourier"]
+    noise_factor: int
+    filter_taps: tuple[float, ...]
+    encoder: EncoderKind
+    decoder: DecoderKind
+
+
+class SongUnet(Unet):
+    """DDPM++ and NCSN++: the embedding is added, branches are averaged, attention has one head.
+
+    In the decoder, only the last block of a level attends.
+    """
+
+    def __init__(self, variant: SongVariant, shape: UnetShape) -> None:
+        self._variant = variant
+        style = BlockStyle(
+            embedding_channels=EMBEDDING_FACTOR * shape["channels"],
+            dropout=shape["dropout"],
             skip_scale=math.sqrt(0.5),
-            epsilon=EPSILON,
-            filter_taps=(1.0, 1.0),
+            epsilon=SONG_EPSILON,
+            filter_taps=variant.filter_taps,
+            is_adaptive=False,
+            is_skip_convolved=True,
+            channels_per_head=None,
         )
-        self.map_noise = PositionalEmbedding(channels)
-        self.map_label = nn.Linear(classes, channels)
+        super().__init__(shape, style, encoder=variant.encoder)
+
+    def _add_mapping(self, shape: UnetShape) -> None:
+        noise = shape["channels"] * self._variant.noise_factor
+        if self._variant.noise_embedding == "positional":
+            self.map_noise: nn.Module = PositionalEmbedding(noise)
+        else:
+            self.map_noise = FourierEmbedding(noise)
+        self.map_label = nn.Linear(shape["classes"], noise) if shape["classes"] else None
         self.map_augment = (
-            nn.Linear(augment_labels, channels, bias=False) if augment_labels else None
+            nn.Linear(shape["augment_labels"], noise, bias=False)
+            if shape["augment_labels"]
+            else None
         )
-        self.map_layer0 = nn.Linear(channels, self._style.embedding_channels)
+        self.map_layer0 = nn.Linear(noise, self._style.embedding_channels)
         self.map_layer1 = nn.Linear(self._style.embedding_channels, self._style.embedding_channels)
-        self.enc = nn.ModuleDict(
-            {_at(resolution, "conv"): Convolution(image_channels, channels, 3)}
-        )
-        self.dec = nn.ModuleDict()
-        self._skip_takers: set[str] = set()
-        widths = {resolution >> level: channels * m for level, m in enumerate(channel_mult)}
-        inputs = self._build_decoder(widths, self._build_encoder(widths, channels))
-        self._out_norm = _at(resolution, "aux_norm")
-        self._out_conv = _at(resolution, "aux_conv")
-        self.dec[self._out_norm] = group_norm(inputs, epsilon=EPSILON)
-        self.dec[self._out_conv] = Convolution(inputs, image_channels, 3)
-
-    def _build_encoder(self, widths: dict[int, int], channels: int) -> list[int]:
-        """Add the encoder's blocks; returns the channels of its outputs, all skip connections."""
-        outputs = [channels]
-        for size, width in widths.items():
-            if size != max(widths):
-                self.enc[_at(size, "down")] = ResidualBlock(
-                    outputs[-1], outputs[-1], self._style, resampling="down"
-                )
-                outputs.append(outputs[-1])
-            for index in range(self._blocks):
-                self.enc[_at(size, f"block{index}")] = ResidualBlock(
-                    outputs[-1], width, self._style, has_attention=size in self._attention
-                )
-                outputs.append(width)
-        return outputs
-
-    def _build_decoder(self, widths: dict[int, int], skips: list[int]) -> int:
-        """Add the decoder's blocks; returns the channels of the last."""
-        inputs = skips[-1]
-        for size, width in reversed(widths.items()):
-            if size == min(widths):
-                self.dec[_at(size, "in0")] = ResidualBlock(
-                    inputs, inputs, self._style, has_attention=True
-                )
-                self.dec[_at(size, "in1")] = ResidualBlock(inputs, inputs, self._style)
-            else:
-                self.dec[_at(size, "up")] = ResidualBlock(
-                    inputs, inputs, self._style, resampling="up"
-                )
-            for index in range(self._blocks + 1):
-                name = _at(size, f"block{index}")
-                self.dec[name] = ResidualBlock(
-                    inputs + skips.pop(),
-                    width,
-                    self._style,
-                    has_attention=index == self._blocks and size in self._attention,
-                )
-                self._skip_takers.add(name)
-                inputs = width
-        return inputs
-
-    def forward(
-        self,
-        images: Features,
-        noise_level: Float[Tensor, " batch"],
-        class_vectors: Float[Tensor, "batch class"],
-        augment_labels: Float[Tensor, "batch label"] | None = None,
-    ) -> Features:
-        """Raw output, same shape as ``images``.
-
-        Args:
-            images: Noisy images scaled to unit variance.
-            noise_level: ``c_noise`` of each image.
-            class_vectors: One-hot rows; a row of zeros means no class.
-            augment_labels: What was done to each image; None means nothing.
-        """
-        embedding = self._embed(noise_level, class_vectors, augment_labels)
-        skips: list[Features] = []
-        hidden = images
-        for module in self.enc.values():
-            is_block = isinstance(module, ResidualBlock)
-            hidden = module(hidden, embedding) if is_block else module(hidden)
-            skips.append(hidden)
-        for name, module in self.dec.items():
-            if name in self._skip_takers:
-                hidden = torch.cat([hidden, skips.pop()], dim=1)
-            if isinstance(module, ResidualBlock):
-                hidden = module(hidden, embedding)
-        output: Features = self.dec[self._out_conv](
-            functional.silu(self.dec[self._out_norm](hidden))
-        )
-        return output
 
     def _embed(
         self,
@@ -149,15 +100,135 @@ class DdpmppUnet(nn.Module):
         class_vectors: Float[Tensor, "batch class"],
         augment_labels: Float[Tensor, "batch label"] | None,
     ) -> Embedding:
-        """Noise level, class and augmentation in one vector; one-hot rows get unit variance."""
-        embedding = self.map_noise(noise_level)
-        embedding = embedding + self.map_label(class_vectors * math.sqrt(class_vectors.shape[1]))
+        """Everything is added before the two layers; one-hot rows get unit variance."""
+        embedding: Embedding = self.map_noise(noise_level)
+        if self.map_label is not None:
+            scaled = class_vectors * math.sqrt(class_vectors.shape[1])
+            embedding = embedding + self.map_label(scaled)
         if augment_labels is not None and self.map_augment is not None:
             embedding = embedding + self.map_augment(augment_labels)
         embedding = functional.silu(self.map_layer0(embedding))
-        activated: Embedding = functional.silu(self.map_layer1(embedding))
-        return activated
+        return functional.silu(self.map_layer1(embedding))
+
+    def _attends_in_decoder(self, index: int) -> bool:
+        return index == self._blocks
+
+    def _add_output(self, size: int, inputs: int, image_channels: int) -> None:
+        is_last = size == max(self._widths)
+        if self._variant.decoder == "skip" and size != min(self._widths):
+            self.dec[at(size, "aux_up")] = Resampler("up", self._style.filter_taps)
+        if self._variant.decoder == "skip" or is_last:
+            self.dec[at(size, "aux_norm")] = group_norm(inputs, epsilon=self._style.epsilon)
+            self.dec[at(size, "aux_conv")] = Convolution(inputs, image_channels, 3)
+
+    def _decode(self, hidden: Features, skips: list[Resized], embedding: Embedding) -> Resized:
+        normed = hidden
+        path: list[Resized] = []
+        for name, module in self.dec.items():
+            match part_of(name):
+                case "aux_up":
+                    path = [module(*path)]
+                case "aux_norm":
+                    normed = functional.silu(module(hidden))
+                case "aux_conv":
+                    path = [sum(path, start=module(normed))]
+                case _:
+                    hidden = self._decode_block(name, hidden, skips, embedding)
+        return path[0]
 
 
-def _at(size: int, part: str) -> str:
-    return f"{size}x{size}_{part}"
+class DdpmppUnet(SongUnet):
+    """DDPM++: table 1, column "VP"."""
+
+    def __init__(self, **shape: Unpack[UnetShape]) -> None:
+        variant = SongVariant(
+            noise_embedding="positional",
+            noise_factor=1,
+            filter_taps=BOX_TAPS,
+            encoder="standard",
+            decoder="standard",
+        )
+        super().__init__(variant, shape)
+
+
+class NcsnppUnet(SongUnet):
+    """NCSN++: table 1, column "VE", with a residual encoder unless told otherwise."""
+
+    def __init__(
+        self,
+        *,
+        encoder: EncoderKind = "residual",
+        decoder: DecoderKind = "standard",
+        **shape: Unpack[UnetShape],
+    ) -> None:
+        variant = SongVariant(
+            noise_embedding="fourier",
+            noise_factor=2,
+            filter_taps=(1.0, 3.0, 3.0, 1.0),
+            encoder=encoder,
+            decoder=decoder,
+        )
+        super().__init__(variant, shape)
+
+
+class AdmUnet(Unet):
+    """ADM: the embedding scales and shifts the second norm; a head per 64 channels.
+
+    In the decoder as in the encoder, every block of a level with attention attends.
+    """
+
+    def __init__(self, **shape: Unpack[UnetShape]) -> None:
+        style = BlockStyle(
+            embedding_channels=EMBEDDING_FACTOR * shape["channels"],
+            dropout=shape["dropout"],
+            skip_scale=1.0,
+            epsilon=ADM_EPSILON,
+            filter_taps=BOX_TAPS,
+            is_adaptive=True,
+            is_skip_convolved=False,
+            channels_per_head=ADM_CHANNELS_PER_HEAD,
+        )
+        super().__init__(shape, style, encoder="standard")
+
+    def _add_mapping(self, shape: UnetShape) -> None:
+        channels, length = shape["channels"], self._style.embedding_channels
+        self.map_noise = PositionalEmbedding(channels, is_sine_first=False, has_endpoint=False)
+        self.map_augment = (
+            nn.Linear(shape["augment_labels"], channels, bias=False)
+            if shape["augment_labels"]
+            else None
+        )
+        self.map_layer0 = nn.Linear(channels, length)
+        self.map_layer1 = nn.Linear(length, length)
+        self.map_label = (
+            nn.Linear(shape["classes"], length, bias=False) if shape["classes"] else None
+        )
+
+    def _embed(
+        self,
+        noise_level: Float[Tensor, " batch"],
+        class_vectors: Float[Tensor, "batch class"],
+        augment_labels: Float[Tensor, "batch label"] | None,
+    ) -> Embedding:
+        """Augmentation is added before the two layers, the class after them."""
+        embedding: Embedding = self.map_noise(noise_level)
+        if augment_labels is not None and self.map_augment is not None:
+            embedding = embedding + self.map_augment(augment_labels)
+        embedding = self.map_layer1(functional.silu(self.map_layer0(embedding)))
+        if self.map_label is not None:
+            embedding = embedding + self.map_label(class_vectors)
+        return functional.silu(embedding)
+
+    def _attends_in_decoder(self, index: int) -> bool:
+        return index <= self._blocks
+
+    def _add_output(self, size: int, inputs: int, image_channels: int) -> None:
+        if size == max(self._widths):
+            self.out_norm = group_norm(inputs, epsilon=self._style.epsilon)
+            self.out_conv = Convolution(inputs, image_channels, 3)
+
+    def _decode(self, hidden: Features, skips: list[Resized], embedding: Embedding) -> Resized:
+        for name in self.dec:
+            hidden = self._decode_block(name, hidden, skips, embedding)
+        image: Features = self.out_conv(functional.silu(self.out_norm(hidden)))
+        return image
