@@ -276,6 +276,17 @@ class ArtifactCorrupt(Unavailable):
     remedy = "Submit the specification again: its producer runs anew and replaces the artifact."
 
 
+class OutOfMemory(Unavailable):
+    """A worker's memory does not hold even one image on its way through a network."""
+
+    slug = "out-of-memory"
+    title = "The worker has too little memory"
+    remedy = (
+        "Free memory on the worker (other processes on its GPU, other workers on its machine), or "
+        "use a machine with more; a smaller network or precision needs less."
+    )
+
+
 class ServiceUnreachable(Unavailable):
     """The SDK or CLI cannot reach the gateway."""
 

@@ -6,7 +6,7 @@ from replicalab.domain.states import TaskState
 from replicalab.domain.tasks import TaskKind
 from replicalab.engine.failures import POLICIES, FailureClass, classify
 from replicalab.engine.progress import TaskStanding, eta_seconds, progress_of
-from replicalab.errors import ArtifactCorrupt, InvalidImageSet, StoreUnavailable
+from replicalab.errors import ArtifactCorrupt, InvalidImageSet, OutOfMemory, StoreUnavailable
 
 
 def standing(kind: TaskKind, state: TaskState, work: float, progress: float = 0) -> TaskStanding:
@@ -73,6 +73,7 @@ def test_the_stage_names_what_runs() -> None:
         (ConnectionRefusedError(), FailureClass.DEPENDENCY),
         (FloatingPointError("loss is NaN"), FailureClass.NUMERIC),
         (MemoryError(), FailureClass.RESOURCE),
+        (OutOfMemory("x"), FailureClass.RESOURCE),
         (OSError(28, "No space left on device"), FailureClass.RESOURCE),
         (ZeroDivisionError(), FailureClass.BUG),
     ],

@@ -17,6 +17,7 @@ from replicalab.domain.measures import (
     RealClassifierMeasure,
 )
 from replicalab.domain.models import Frozen, Seed
+from replicalab.domain.precisions import Precision
 from replicalab.domain.samplers import HeunSampler, SamplerSpec, Start
 from replicalab.domain.text import Name
 
@@ -50,6 +51,13 @@ class ExperimentSpec(Frozen):
         default="diffuse", description="At t_re = N: the diffused image, or pure noise."
     )
     noise_seed: Seed = Field(default=0, description="Noise is f(noise_seed, image index, step).")
+    precision: Precision = Field(
+        default="float32",
+        description=(
+            "What the generator's network computes in. Lower ones are faster and change the "
+            "images slightly, so they are off by default; float16 needs a GPU."
+        ),
+    )
     classifier: ClassifierSpec = CifarResNet18()
     classifier_seeds: tuple[Seed, ...] = Field(default=(0, 1, 2), min_length=1, max_length=32)
     measures: tuple[MeasureSpec, ...] = Field(default=ALL_MEASURES, min_length=1, max_length=16)

@@ -16,6 +16,7 @@ from replicalab.domain.datasets import DatasetSpec
 from replicalab.domain.generators import EdmTraining
 from replicalab.domain.measures import MeasureSpec
 from replicalab.domain.models import Frozen, Seed
+from replicalab.domain.precisions import Precision
 from replicalab.domain.samplers import SamplerSpec, Start
 from replicalab.domain.specs import ExperimentSpec
 
@@ -60,6 +61,7 @@ class Reconstruct(Frozen):
     t_re: int = Field(ge=1)
     start: Start
     noise_seed: Seed
+    precision: Precision = "float32"
     first: int = Field(ge=0)
     count: int = Field(ge=1)
 

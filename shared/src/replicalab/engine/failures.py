@@ -4,7 +4,13 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import StrEnum, unique
 
-from replicalab.errors import ArtifactCorrupt, ArtifactNotFound, InvalidRequest, Unavailable
+from replicalab.errors import (
+    ArtifactCorrupt,
+    ArtifactNotFound,
+    InvalidRequest,
+    OutOfMemory,
+    Unavailable,
+)
 
 
 @unique
@@ -53,12 +59,12 @@ def classify(error: Exception) -> FailureClass:
     match error:
         case ArtifactCorrupt() | ArtifactNotFound() | InvalidRequest():
             return FailureClass.INPUT
+        case OutOfMemory() | MemoryError():
+            return FailureClass.RESOURCE
         case Unavailable() | ConnectionError() | TimeoutError():
             return FailureClass.DEPENDENCY
         case FloatingPointError():
             return FailureClass.NUMERIC
-        case MemoryError():
-            return FailureClass.RESOURCE
         case OSError():
             return FailureClass.RESOURCE
         case _ if type(error).__name__ == "OutOfMemoryError":

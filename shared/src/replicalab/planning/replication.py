@@ -119,6 +119,7 @@ class _ReplicationPlanner:
                 t_re=t_re,
                 start=spec.start if t_re == spec.sampler.steps else "diffuse",
                 noise_seed=spec.noise_seed,
+                precision=spec.precision,
                 first=first,
                 count=count,
             )

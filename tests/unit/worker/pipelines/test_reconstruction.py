@@ -1,3 +1,4 @@
+import json
 from itertools import combinations
 
 import numpy as np
@@ -7,6 +8,7 @@ import torch
 
 from replicalab.domain import artifacts
 from replicalab.domain.discretisations import VpDiscretisation, VpSchedule
+from replicalab.domain.precisions import Precision
 from replicalab.domain.samplers import (
     AblationSampler,
     DpmSolverSampler,
@@ -17,7 +19,7 @@ from replicalab.domain.samplers import (
 )
 from replicalab.domain.tasks import Reconstruct
 from replicalab.engine.handlers import MemoryContext
-from replicalab.errors import InvalidImageSet, UnsafeCheckpoint
+from replicalab.errors import IncompatibleParts, InvalidImageSet, UnsafeCheckpoint
 from replicalab.storage.image_sets import ImageSet
 from replicalab_worker.pipelines.reconstruction import Reconstruction
 
@@ -46,6 +48,8 @@ def shard(
     start: Start = "diffuse",
     noise_seed: int = 0,
     sampler: SamplerSpec | None = None,
+    precision: Precision = "float32",
+    reconstruct: Reconstruction | None = None,
 ) -> ImageSet:
     params = Reconstruct(
         bundled=None,
@@ -53,10 +57,11 @@ def shard(
         t_re=t_re,
         start=start,
         noise_seed=noise_seed,
+        precision=precision,
         first=first,
         count=count,
     )
-    Reconstruction(CPU)(context, params)
+    (reconstruct or Reconstruction(CPU))(context, params)
     return ImageSet.from_bytes(context.outputs[artifacts.RECONSTRUCTED_IMAGES])
 
 
@@ -162,3 +167,46 @@ def test_weights_that_are_not_those_described_are_refused(shard_context: MemoryC
     shard_context.inputs["generator"] = [b"something else"]
     with pytest.raises(UnsafeCheckpoint, match="The description is of weights"):
         shard(shard_context)
+
+
+def test_lower_precision_gives_nearly_the_same_images(shard_context: MemoryContext) -> None:
+    reconstruct = Reconstruction(CPU)
+    exact, rounded, again = (
+        shard(shard_context, precision=precision, reconstruct=reconstruct)
+        for precision in ("float32", "bfloat16", "float32")
+    )
+    assert np.array_equal(exact.images, again.images)
+    assert 0 < difference(exact, rounded).mean() < 2
+
+
+def test_float16_is_refused_where_nothing_computes_in_it(shard_context: MemoryContext) -> None:
+    with pytest.raises(IncompatibleParts, match="needs a worker with a GPU"):
+        shard(shard_context, precision="float16")
+
+
+def with_ve_preconditioning(context: MemoryContext) -> MemoryContext:
+    """The same weights, said to be trained from sigma 0.02 to 100."""
+    description = json.loads(context.inputs["description"][0])
+    description["preconditioning"] = {"kind": "ve"}
+    context.inputs["description"] = [json.dumps(description).encode()]
+    return context
+
+
+def test_noise_levels_the_generator_was_not_made_for_are_refused(
+    shard_context: MemoryContext,
+) -> None:
+    context = with_ve_preconditioning(shard_context)
+    for sampler in (HeunSampler(steps=STEPS), HeunSampler(steps=STEPS, sigma_max=101.0)):
+        with pytest.raises(IncompatibleParts, match=r"from 0\.02 to 100"):
+            shard(context, sampler=sampler)
+    assert not context.outputs
+    inside = HeunSampler(steps=STEPS, sigma_min=0.02, sigma_max=100.0)
+    assert len(shard(context, sampler=inside)) == 40
+
+
+def test_only_the_steps_that_remain_must_lie_inside(shard_context: MemoryContext) -> None:
+    context = with_ve_preconditioning(shard_context)
+    sampler = HeunSampler(steps=STEPS, sigma_min=0.02, sigma_max=1000.0)
+    with pytest.raises(IncompatibleParts, match="lower t_re"):
+        shard(context, sampler=sampler)
+    assert len(shard(context, sampler=sampler, t_re=2)) == 40

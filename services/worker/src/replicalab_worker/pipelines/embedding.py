@@ -11,9 +11,12 @@ from replicalab.storage.features import FeatureSet
 from replicalab_worker.pipelines.checkpoints import load_weights
 from replicalab_worker.pipelines.classifiers import build_classifier, working_bytes
 from replicalab_worker.pipelines.inputs import read_images
+from replicalab_worker.runtime.batches import in_batches
 from replicalab_worker.runtime.device import batch_images
 from replicalab_worker.science.classifier.inference import classify
 from replicalab_worker.science.pixels import from_pixels
+
+Answers = npt.NDArray[np.float32]
 
 
 class Embedding:
@@ -31,13 +34,14 @@ class Embedding:
         load_weights(network, context.read("classifier")[0])
         network.to(self._device).to(memory_format=torch.channels_last)
         size = batch_images(working_bytes(params.classifier, images), self._device)
-        features: list[npt.NDArray[np.float32]] = []
-        logits: list[npt.NDArray[np.float32]] = []
-        for output in classify(network, from_pixels(images.images), size):
-            features.append(output.features.cpu().numpy())
-            logits.append(output.logits.cpu().numpy())
-            done = sum(len(part) for part in features)
-            context.progress(done, len(images), "computing features")
+        views = from_pixels(images.images)
+
+        def run(first: int, count: int) -> tuple[Answers, Answers]:
+            (output,) = classify(network, views[first : first + count], count)
+            context.progress(first + count, len(images), "computing features")
+            return output.features.cpu().numpy(), output.logits.cpu().numpy()
+
+        features, logits = zip(*in_batches(len(images), size, run), strict=True)
         result = FeatureSet(
             np.concatenate(features),
             np.concatenate(logits),

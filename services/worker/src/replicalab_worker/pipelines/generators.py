@@ -12,13 +12,16 @@ from replicalab.domain.networks import (
     EdmPreconditioningSpec,
     GeneratorForm,
     NcsnppNetwork,
+    PreconditioningSpec,
     VePreconditioningSpec,
     VpPreconditioningSpec,
 )
+from replicalab.domain.precisions import Precision
 from replicalab.domain.tasks import Reconstruct
 from replicalab.engine.handlers import TaskContext
 from replicalab.errors import UnsafeCheckpoint
 from replicalab_worker.pipelines.checkpoints import load_weights
+from replicalab_worker.runtime.device import dtype_of
 from replicalab_worker.science.diffusion.networks import AdmUnet, DdpmppUnet, NcsnppUnet
 from replicalab_worker.science.diffusion.preconditioning import (
     EdmPreconditioning,
@@ -37,18 +40,30 @@ class LoadedGenerator:
     Attributes:
         description: Its form and origin.
         network: The preconditioned network, in evaluation mode.
+
+    Raises:
+        UnsafeCheckpoint: The weights are not those described, or do not fit the form.
+        IncompatibleParts: The device cannot compute in ``precision``.
     """
 
-    def __init__(self, weights: bytes, description: GeneratorDescription, device: torch.device):
+    def __init__(
+        self,
+        weights: bytes,
+        description: GeneratorDescription,
+        device: torch.device,
+        precision: Precision,
+    ) -> None:
         found = hashlib.sha256(weights).hexdigest()
         if found != description.weights_sha256:
             raise UnsafeCheckpoint(
                 f"The description is of weights {description.weights_sha256}, these are {found}."
             )
         self.description = description
-        self.network = build_network(description).eval()
+        unet = build_unet(description)
+        self.network = _precondition(unet, description.preconditioning).eval()
         load_weights(self.network, weights)
         self.network.to(device)
+        unet.compute_in(dtype_of(precision, device))
 
 
 class GeneratorShelf:
@@ -56,7 +71,7 @@ class GeneratorShelf:
 
     def __init__(self, device: torch.device) -> None:
         self._device = device
-        self._key: str | None = None
+        self._key: tuple[str, Precision] | None = None
         self._loaded: LoadedGenerator | None = None
 
     def generator_of(self, context: TaskContext, params: Reconstruct) -> LoadedGenerator:
@@ -67,29 +82,36 @@ class GeneratorShelf:
         """
         if params.bundled is not None:
             sha256, name = params.bundled, bundled_name(params.bundled)
-            return self._load(sha256, lambda: read_bundled(name, sha256))
-        key = context.refs("generator")[0].sha256
+            return self._load(sha256, params.precision, lambda: read_bundled(name, sha256))
         return self._load(
-            key, lambda: (context.read("generator")[0], context.read("description")[0])
+            context.refs("generator")[0].sha256,
+            params.precision,
+            lambda: (context.read("generator")[0], context.read("description")[0]),
         )
 
-    def _load(self, key: str, read: Callable[[], tuple[bytes, bytes]]) -> LoadedGenerator:
-        if self._loaded is None or key != self._key:
+    def _load(
+        self, sha256: str, precision: Precision, read: Callable[[], tuple[bytes, bytes]]
+    ) -> LoadedGenerator:
+        if self._loaded is None or (sha256, precision) != self._key:
             weights, description = read()
+            self._loaded = None  # two generators need not fit the device at once
             self._loaded = LoadedGenerator(
-                weights, GeneratorDescription.from_bytes(description), self._device
+                weights, GeneratorDescription.from_bytes(description), self._device, precision
             )
-            self._key = key
+            self._key = sha256, precision
         return self._loaded
 
 
 def build_network(form: GeneratorForm) -> Preconditioning:
     """A denoiser of the form described, its weights not yet set."""
-    unet = build_unet(form)
-    match form.preconditioning:
+    return _precondition(build_unet(form), form.preconditioning)
+
+
+def _precondition(unet: Unet, spec: PreconditioningSpec) -> Preconditioning:
+    match spec:
         case EdmPreconditioningSpec(sigma_data=sigma_data):
             return EdmPreconditioning(unet, sigma_data=sigma_data)
-        case VpPreconditioningSpec() as spec:
+        case VpPreconditioningSpec():
             return VpPreconditioning(
                 unet,
                 beta_d=spec.beta_d,
@@ -97,10 +119,10 @@ def build_network(form: GeneratorForm) -> Preconditioning:
                 timesteps=spec.timesteps,
                 epsilon_t=spec.epsilon_t,
             )
-        case VePreconditioningSpec() as spec:
+        case VePreconditioningSpec():
             return VePreconditioning(unet, sigma_min=spec.sigma_min, sigma_max=spec.sigma_max)
         case _:
-            assert_never(form.preconditioning)
+            assert_never(spec)
 
 
 def build_unet(form: GeneratorForm) -> Unet:

@@ -15,8 +15,9 @@ from replicalab.errors import InvalidImageSet
 from replicalab.storage.image_sets import ImageSet
 from replicalab_worker.pipelines.generators import GeneratorShelf, LoadedGenerator, working_bytes
 from replicalab_worker.pipelines.inputs import check_shape, read_images
-from replicalab_worker.pipelines.sampling import remaining_steps
-from replicalab_worker.runtime.device import batch_images
+from replicalab_worker.pipelines.sampling import check_levels, remaining_steps
+from replicalab_worker.runtime.batches import in_batches
+from replicalab_worker.runtime.device import batch_images, send
 from replicalab_worker.science.diffusion.noise import FIRST_STEP_DRAW, image_noise
 from replicalab_worker.science.diffusion.preconditioning import ClassDenoiser
 from replicalab_worker.science.diffusion.samplers import Denoiser, Step
@@ -36,14 +37,16 @@ class Reconstruction:
         form = generator.description
         real = read_images(context, "train", classes=form.classes)
         check_shape(real, resolution=form.resolution, channels=form.channels)
+        check_levels(params.sampler, params.t_re, generator.network.sigma_range)
         shard = _shard(real, params.first, params.count)
         size = batch_images(working_bytes(form), self._device)
-        parts: list[ImageSet] = []
-        for first in range(0, len(shard), size):
-            batch = _shard(shard, first, min(size, len(shard) - first))
+
+        def run(first: int, count: int) -> ImageSet:
+            batch = _shard(shard, first, count)
             images = self._reconstruct(context, params, generator, batch, done=first)
-            parts.append(ImageSet(images, batch.labels, batch.indices))
-        result = ImageSet.concatenate(parts)
+            return ImageSet(images, batch.labels, batch.indices)
+
+        result = ImageSet.concatenate(list(in_batches(len(shard), size, run)))
         context.write(artifacts.RECONSTRUCTED_IMAGES, result.to_bytes(), artifacts.NPZ)
 
     def _reconstruct(
@@ -55,7 +58,7 @@ class Reconstruction:
         *,
         done: int,
     ) -> npt.NDArray[np.uint8]:
-        labels = torch.from_numpy(batch.labels).to(self._device)
+        labels = send(torch.from_numpy(batch.labels), self._device)
         classes = functional.one_hot(labels, generator.description.classes).to(torch.float32)
         denoise = ClassDenoiser(generator.network, classes)
         noisy = self._diffuse(params, batch)
@@ -77,7 +80,7 @@ class Reconstruction:
         clean = from_pixels(batch.images).to(torch.float64)
         noise = torch.from_numpy(image_noise(params.noise_seed, batch.indices, clean.shape[1:]))
         noisy = sigma * noise if params.start == "noise" else clean + sigma * noise
-        return noisy.to(self._device)
+        return send(noisy, self._device)
 
     def _steps(
         self, params: Reconstruct, denoise: Denoiser, noisy: Tensor, batch: ImageSet
@@ -85,7 +88,7 @@ class Reconstruction:
         def noise(step: int) -> Tensor:
             draw = FIRST_STEP_DRAW + step
             drawn = image_noise(params.noise_seed, batch.indices, noisy.shape[1:], draw=draw)
-            return torch.from_numpy(drawn).to(self._device)
+            return send(torch.from_numpy(drawn), self._device)
 
         return remaining_steps(params.sampler, params.t_re, denoise, noisy, noise)
 

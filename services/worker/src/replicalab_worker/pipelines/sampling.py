@@ -13,6 +13,7 @@ from replicalab.domain.samplers import (
     HeunSampler,
     SamplerSpec,
 )
+from replicalab.errors import IncompatibleParts
 from replicalab_worker.science.diffusion import ablation
 from replicalab_worker.science.diffusion.multistep import dpm_solver
 from replicalab_worker.science.diffusion.samplers import (
@@ -23,6 +24,9 @@ from replicalab_worker.science.diffusion.samplers import (
     euler,
     heun,
 )
+
+LEVEL_TOLERANCE = 1e-6
+"""Relative; roots and powers do not return a level exactly."""
 
 
 def remaining_steps(
@@ -57,6 +61,28 @@ def remaining_steps(
             )
         case _:
             assert_never(sampler)
+
+
+def check_levels(sampler: SamplerSpec, t_re: int, sigma_range: tuple[float, float]) -> None:
+    """Refuse to sample where the network was never trained.
+
+    Args:
+        sampler: What was asked for.
+        t_re: Remaining steps, 1 to N.
+        sigma_range: Lowest and highest noise level the network was made for.
+
+    Raises:
+        IncompatibleParts: One of the remaining steps begins outside.
+    """
+    levels = sampler.levels()[sampler.steps - t_re : -1]
+    lowest, highest = sigma_range
+    slack = 1 + LEVEL_TOLERANCE
+    if levels[-1] * slack < lowest or levels[0] > highest * slack:
+        raise IncompatibleParts(
+            f"The generator was made for noise levels from {lowest:.6g} to {highest:.6g}; the "
+            f"sampler takes its last {t_re} steps from {levels[0]:.6g} down to {levels[-1]:.6g}. "
+            "Change the sampler's sigma_min, sigma_max or discretisation, or choose a lower t_re."
+        )
 
 
 def process_of(sampler: AblationSampler) -> ablation.Process:

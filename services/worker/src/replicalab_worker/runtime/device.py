@@ -4,6 +4,8 @@ import os
 
 import torch
 
+from replicalab.domain.precisions import Precision
+from replicalab.errors import IncompatibleParts
 from replicalab.processors import usable_processors
 from replicalab_worker.runtime.allocator import keep_freed_memory
 
@@ -32,6 +34,34 @@ def prepare_process() -> None:
 def best_device() -> torch.device:
     """The first CUDA device if there is one, else the processor."""
     return torch.device("cuda" if torch.cuda.is_available() else "cpu")
+
+
+def dtype_of(precision: Precision, device: torch.device) -> torch.dtype:
+    """The number format for networks on ``device``.
+
+    Raises:
+        IncompatibleParts: It is float16 and the device is a processor, which has no arithmetic
+            for it.
+    """
+    match precision:
+        case "float32":
+            return torch.float32
+        case "bfloat16":
+            return torch.bfloat16
+        case "float16":
+            if device.type == "cpu":
+                raise IncompatibleParts(
+                    "float16 needs a worker with a GPU and this one has none; ask for bfloat16 "
+                    "or float32."
+                )
+            return torch.float16
+
+
+def send(values: torch.Tensor, device: torch.device) -> torch.Tensor:
+    """``values`` on ``device``; a GPU copies them while the processor goes on."""
+    if device.type == "cpu":
+        return values
+    return values.pin_memory().to(device, non_blocking=True)
 
 
 def batch_images(bytes_per_image: int, device: torch.device) -> int:

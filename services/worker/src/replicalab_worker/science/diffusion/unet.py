@@ -75,6 +75,7 @@ class Unet(nn.Module, ABC):
         self.dec = nn.ModuleDict()
         skips = self._add_encoder(shape["image_channels"], shape["channels"])
         self._add_decoder(shape["image_channels"], skips)
+        self._dtype = torch.float32
 
     @abstractmethod
     def _add_mapping(self, shape: UnetShape) -> None:
@@ -165,7 +166,7 @@ class Unet(nn.Module, ABC):
         class_vectors: Float[Tensor, "batch class"],
         augment_labels: Float[Tensor, "batch label"] | None = None,
     ) -> Features:
-        """Raw output, same shape as ``images``.
+        """Raw output, same shape and type as ``images``.
 
         Args:
             images: Noisy images scaled to unit variance.
@@ -173,9 +174,19 @@ class Unet(nn.Module, ABC):
             class_vectors: One-hot rows; a row of zeros means no class.
             augment_labels: What was done to each image; None means nothing.
         """
-        embedding = self._embed(noise_level, class_vectors, augment_labels)
-        skips = self._encode(images, embedding)
-        return self._decode(skips[-1], skips, embedding)
+        embedding = self._embed(noise_level, class_vectors, augment_labels).to(self._dtype)
+        skips = self._encode(images.to(self._dtype), embedding)
+        return self._decode(skips[-1], skips, embedding).to(images.dtype)
+
+    def compute_in(self, dtype: torch.dtype) -> None:
+        """Let the levels compute in ``dtype``, float32 at first; their weights change with it.
+
+        What makes the embedding stays as it is: noise levels need all their digits.
+        """
+        for name, module in self.named_children():
+            if not name.startswith("map_"):
+                module.to(dtype)
+        self._dtype = dtype
 
     def _encode(self, images: Features, embedding: Embedding) -> list[Resized]:
         """Outputs of the encoder, all of them skip connections."""
