@@ -1,13 +1,18 @@
 """Submitting, sharing, caching, cancelling and watching experiments."""
 
+import time
 from concurrent.futures import ThreadPoolExecutor
 from uuid import uuid4
 
 import pytest
+import sqlalchemy as sa
 
+from replicalab.domain.accounts import DEFAULT_PROJECT_ID
+from replicalab.domain.priorities import Priority
 from replicalab.domain.resources import EventRead, ExperimentRead
 from replicalab.domain.specs import ExperimentSpec
 from replicalab.domain.states import ExperimentState, TaskState
+from replicalab.engine.submission import Submission
 from replicalab.engine.task_store import BeatAnswer
 from replicalab.errors import (
     ArtifactNotFound,
@@ -15,6 +20,7 @@ from replicalab.errors import (
     IdempotencyConflict,
     IllegalTransition,
 )
+from replicalab.planning.plan import plan
 from tests.integration.engine.conftest import ACCURACY, STUDY, Lab
 
 pytestmark = pytest.mark.integration
@@ -139,6 +145,39 @@ def test_cancelling_leaves_alone_what_another_experiment_needs(lab: Lab) -> None
     lab.complete(task)
     lab.run_everything()
     assert lab.experiments.get(other.id).state is ExperimentState.SUCCEEDED
+
+
+def test_a_cancellation_that_waited_for_a_submission_spares_what_it_needs(lab: Lab) -> None:
+    """Found by a chaos run: the submission was not visible yet when the cancellation began."""
+    cancelled = submitted(lab)
+    with ThreadPoolExecutor(1) as pool:
+        with lab.database.transaction() as session:
+            submission = Submission(session, lab.artifacts)
+            submission.replay(STUDY, "bob", None)
+            needed = submission.accept(
+                STUDY,
+                plan(STUDY),
+                owner="bob",
+                key=None,
+                priority=Priority.NORMAL,
+                owner_id=None,
+                project_id=DEFAULT_PROJECT_ID,
+            )
+            answer = pool.submit(lab.experiments.cancel, cancelled.id)
+            wait_for_a_lock(lab)
+        assert answer.result().state is ExperimentState.CANCELLED
+    assert set(lab.states().values()) == {TaskState.QUEUED, TaskState.BLOCKED}
+    lab.run_everything()
+    assert lab.experiments.get(needed).state is ExperimentState.SUCCEEDED
+
+
+def wait_for_a_lock(lab: Lab) -> None:
+    waiting = sa.text("SELECT count(*) FROM pg_stat_activity WHERE wait_event_type = 'Lock'")
+    deadline = time.monotonic() + 30
+    with lab.database.transaction() as session:
+        while not session.scalar(waiting):
+            assert time.monotonic() < deadline
+            time.sleep(0.01)
 
 
 def test_a_running_task_that_was_cancelled_is_taken_up_by_a_new_submission(lab: Lab) -> None:

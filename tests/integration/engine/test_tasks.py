@@ -207,3 +207,18 @@ def test_the_reconciler_heals_counts_and_states_that_were_damaged(
     lab.run_everything()
     assert state_of(lab, study) is ExperimentState.SUCCEEDED
     assert lab.reconciler.reconcile()["stuck-blocked"] == 0
+
+
+def test_the_reconciler_ends_what_waits_for_a_task_that_will_never_succeed(
+    lab: Lab, study: ExperimentRead
+) -> None:
+    with lab.database.transaction() as session:
+        session.execute(
+            sa.text(
+                "UPDATE tasks SET state = 'cancelled', ended_at = rl_now()"
+                " WHERE kind = 'prepare-dataset'"
+            )
+        )
+    assert lab.reconciler.reconcile()["orphaned-blocked"] == 8
+    assert state_of(lab, study) is ExperimentState.FAILED
+    assert lab.reconciler.reconcile()["orphaned-blocked"] == 0

@@ -40,29 +40,23 @@ def lock_open_tasks(session: Session, experiment_id: UUID) -> Sequence[int]:
     ).all()
 
 
-def lock_unshared_tasks(session: Session, experiment_id: UUID) -> Sequence[int]:
-    """Unfinished tasks that only this experiment needs, locked in the order that everyone uses."""
-    others = (
+def unshared_tasks(session: Session, experiment_id: UUID, task_ids: Sequence[int]) -> Sequence[int]:
+    """Those of ``task_ids``, which the caller has locked, that no other living experiment needs.
+
+    A statement of its own after the lock: one that waited for a row still sees what others had
+    written before it began, and would miss the submission it waited for.
+    """
+    needed = (
         sa.select(ExperimentTaskRow.task_id)
         .join(ExperimentRow, ExperimentRow.id == ExperimentTaskRow.experiment_id)
         .where(
-            ExperimentTaskRow.task_id == TaskRow.id,
+            ExperimentTaskRow.task_id.in_(task_ids),
             ExperimentRow.id != experiment_id,
             ExperimentRow.ended_at.is_(None),
         )
-        .exists()
     )
-    return session.scalars(
-        sa.select(TaskRow.id)
-        .join(ExperimentTaskRow, ExperimentTaskRow.task_id == TaskRow.id)
-        .where(
-            ExperimentTaskRow.experiment_id == experiment_id,
-            TaskRow.ended_at.is_(None),
-            ~others,
-        )
-        .order_by(TaskRow.id)
-        .with_for_update(of=TaskRow)
-    ).all()
+    shared = set(session.scalars(needed))
+    return [task_id for task_id in task_ids if task_id not in shared]
 
 
 def follow_demand(session: Session, task_ids: Sequence[int]) -> None:

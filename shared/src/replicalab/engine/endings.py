@@ -14,7 +14,8 @@ from replicalab.db.models import NOW, ExperimentRow, ExperimentTaskRow, TaskEdge
 from replicalab.domain.states import ExperimentState, TaskState, experiment_state
 from replicalab.engine.journal import Journal
 
-_DOOMED = (TaskState.FAILED, TaskState.CANCELLED, TaskState.UPSTREAM_FAILED)
+DOOMED = (TaskState.FAILED, TaskState.CANCELLED, TaskState.UPSTREAM_FAILED)
+"""Ends after which no child of a task can ever run."""
 
 
 def release_children(session: Session, journal: Journal, parent_id: int) -> None:
@@ -119,4 +120,4 @@ def refresh_experiment(
 
 def is_doomed(state: TaskState) -> bool:
     """Whether children of a task in ``state`` can never run."""
-    return state in _DOOMED
+    return state in DOOMED

@@ -163,7 +163,7 @@ class Experiments:
             IllegalTransition: It has ended already, other than by being cancelled.
         """
         with self._database.transaction() as session:
-            tasks = demand.lock_unshared_tasks(session, experiment_id)
+            open_tasks = demand.lock_open_tasks(session, experiment_id)
             row = session.get(ExperimentRow, experiment_id, with_for_update=True)
             if row is None:
                 raise _not_found(experiment_id)
@@ -171,6 +171,7 @@ class Experiments:
                 return self._read(session, experiment_id)
             if row.state.is_terminal:
                 raise IllegalTransition(f"The experiment has ended: it {row.state}.")
+            tasks = demand.unshared_tasks(session, experiment_id, open_tasks)
             self._cancel(session, experiment_id, tasks)
             return self._read(session, experiment_id)
 

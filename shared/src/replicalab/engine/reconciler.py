@@ -7,8 +7,7 @@ import sqlalchemy as sa
 from replicalab.db.database import Database
 from replicalab.db.models import NOW, ExperimentRow, TaskEdgeRow, TaskLeaseRow, TaskRow
 from replicalab.domain.states import TaskState
-from replicalab.engine import moves
-from replicalab.engine.endings import refresh_experiment
+from replicalab.engine import endings, moves
 from replicalab.engine.journal import Journal
 
 _BATCH = 500
@@ -32,6 +31,7 @@ class Reconciler:
             "expired-leases": self.reap_expired_leases(),
             "due-retries": self.queue_due_retries(),
             "stuck-blocked": self.queue_unblocked(),
+            "orphaned-blocked": self.end_orphans(),
             "stale-experiments": self.refresh_stale_experiments(),
         }
 
@@ -94,6 +94,27 @@ class Reconciler:
             self._announce_queued([row.id for row in wrong if not row.unmet]).write(session)
             return len(wrong)
 
+    def end_orphans(self) -> int:
+        """R3: blocked tasks that wait for one that will never succeed end as well (T8)."""
+        parents = TaskRow.__table__.alias("parents")
+        doomed = (
+            sa.select(parents.c.id)
+            .join(TaskEdgeRow, TaskEdgeRow.parent_id == parents.c.id)
+            .join(TaskRow, TaskRow.id == TaskEdgeRow.child_id)
+            .where(TaskRow.state == TaskState.BLOCKED, parents.c.state.in_(endings.DOOMED))
+            .distinct()
+            .order_by(parents.c.id)
+            .limit(_BATCH)
+        )
+        with self._database.transaction() as session:
+            journal = Journal()
+            ended: list[int] = []
+            for parent_id in session.scalars(doomed).all():
+                ended += endings.fail_descendants(session, journal, parent_id)
+            endings.refresh_experiments(session, journal, ended)
+            journal.write(session)
+            return len(ended)
+
     def refresh_stale_experiments(self) -> int:
         """R6: experiments whose stored state is not what follows from their tasks."""
         moved = 0
@@ -106,7 +127,7 @@ class Reconciler:
                 .with_for_update(skip_locked=True)
             ).all()
             for experiment_id, state in living:
-                new = refresh_experiment(session, journal, experiment_id, state)
+                new = endings.refresh_experiment(session, journal, experiment_id, state)
                 moved += new is not state
             journal.write(session)
         return moved
