@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 PACKAGES := -e ./shared -e ./services/api -e ./services/worker -e ./services/metrics
 
 .DEFAULT_GOAL := help
-.PHONY: help demo up test check minio lock clean
+.PHONY: help demo up test check chaos mutants minio lock clean
 
 help:  ## Show this list.
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -44,6 +44,14 @@ lint: $(VENV)/.dev
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	PYTHONPATH= $(BIN)/lint-imports --no-cache
+
+SEEDS := 20
+
+chaos: $(VENV)/.dev  ## Break everything at random, SEEDS times, and check that nothing is lost.
+	$(BIN)/python -m tests.chaos.run --seeds $(SEEDS)
+
+mutants: $(VENV)/.dev  ## Take out the engine's guards one by one; each must turn a test red.
+	$(BIN)/python -m tests.mutants.run
 
 MINIO := $(or $(XDG_CACHE_HOME),$(HOME)/.cache)/replicalab/bin/minio
 

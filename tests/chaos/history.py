@@ -59,7 +59,7 @@ class Researcher(threading.Thread):
                 self._look()
             except Exception as error:  # noqa: BLE001 (the checker reports it)
                 self._history.errors.append(f"{self.name}: {type(error).__name__}: {error}")
-            time.sleep(self._random.uniform(0.5, 1.5))
+            time.sleep(self._random.uniform(1.0, 3.0))
         self._lab.close()
 
     def _submit(self) -> None:

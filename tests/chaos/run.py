@@ -1,6 +1,7 @@
 """Chaos runs: ``python -m tests.chaos.run --seeds 20`` (or ``make chaos SEEDS=20``)."""
 
 import argparse
+import shutil
 import sys
 import tempfile
 import time
@@ -72,7 +73,7 @@ def run(seed: int, seconds: float) -> Outcome:
     if outcome.violations:
         outcome.violations.append(f"logs are in {folder}")
     else:
-        pass
+        shutil.rmtree(folder)
     return outcome
 
 

@@ -1,0 +1,108 @@
+"""The guards that keep the engine safe, each with what it looks like when it is gone."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+ENGINE = Path("shared/src/replicalab/engine")
+STORAGE = Path("shared/src/replicalab/storage")
+TASKS = "tests/integration/engine/test_tasks.py"
+EXPERIMENTS = "tests/integration/engine/test_experiments.py"
+LEAVING_RUNNING = (
+    "        .where(TaskRow.id == task_id, TaskRow.epoch == epoch, "
+    "TaskRow.state == TaskState.RUNNING)\n"
+    "        .values(\n            state=target,"
+)
+
+
+@dataclass(frozen=True)
+class Mutant:
+    """One guard taken out.
+
+    Attributes:
+        guard: What it protects.
+        file: Where it stands.
+        original: The text that must occur there exactly once.
+        mutated: What takes its place.
+        tests: Where at least one test must turn red.
+    """
+
+    guard: str
+    file: Path
+    original: str
+    mutated: str
+    tests: str
+
+
+MUTANTS = (
+    Mutant(
+        "a stale epoch changes nothing",
+        ENGINE / "moves.py",
+        LEAVING_RUNNING,
+        LEAVING_RUNNING.replace("TaskRow.epoch == epoch, ", ""),
+        TASKS,
+    ),
+    Mutant(
+        "only a running task can end",
+        ENGINE / "moves.py",
+        LEAVING_RUNNING,
+        LEAVING_RUNNING.replace(", TaskRow.state == TaskState.RUNNING", ""),
+        TASKS,
+    ),
+    Mutant(
+        "a lost task gets a new epoch",
+        ENGINE / "moves.py",
+        '.values(epoch=sa.func.nextval("fence"))',
+        ".values(epoch=TaskRow.epoch)",
+        "tests/integration/engine",
+    ),
+    Mutant(
+        "only a queued task can be claimed",
+        ENGINE / "task_store.py",
+        "                    TaskRow.state == TaskState.QUEUED,\n"
+        "                    TaskRow.cancel_requested.is_(False),",
+        "                    TaskRow.cancel_requested.is_(False),",
+        TASKS,
+    ),
+    Mutant(
+        "two dispatchers take different tasks (SKIP LOCKED)",
+        ENGINE / "waiting.py",
+        ".with_for_update(skip_locked=True)",
+        "",
+        "tests/integration/engine/test_dispatch.py",
+    ),
+    Mutant(
+        "a cancelled task hears of it",
+        ENGINE / "task_store.py",
+        "return BeatAnswer.CANCEL if cancelled else BeatAnswer.GO_ON",
+        "return BeatAnswer.GO_ON",
+        EXPERIMENTS,
+    ),
+    Mutant(
+        "a claim without a lease is reaped as well (NULL lease)",
+        ENGINE / "reconciler.py",
+        "sa.func.coalesce(TaskLeaseRow.until, TaskRow.started_at + self._lease)",
+        "TaskLeaseRow.until",
+        TASKS,
+    ),
+    Mutant(
+        "a cancellation looks for other needs after it has the locks",
+        ENGINE / "experiments.py",
+        "tasks = demand.unshared_tasks(session, experiment_id, open_tasks)",
+        "tasks = open_tasks",
+        EXPERIMENTS,
+    ),
+    Mutant(
+        "bytes are checked against their digest",
+        STORAGE / "artifacts.py",
+        "if len(body) != ref.size_bytes or hashlib.sha256(body).hexdigest() != ref.sha256:",
+        "if len(body) != ref.size_bytes:",
+        "tests/contract/storage",
+    ),
+    Mutant(
+        "a cache hit has its bytes",
+        ENGINE / "submission.py",
+        "if not artifacts.is_present(ref_of_row(row))",
+        "if False",
+        EXPERIMENTS,
+    ),
+)
