@@ -5,16 +5,29 @@ from typing import Annotated, Literal
 from pydantic import Field
 
 from replicalab.domain.models import Frozen
+from replicalab.domain.precisions import Precision
 
 
 class _ResNet18(Frozen):
-    """Optimisation shared by both ResNet-18 presets: SGD with a learning-rate schedule."""
+    """What both ResNet-18 presets share: SGD with a learning-rate schedule, augmentation."""
 
     epochs: int = Field(ge=1, le=1000)
     batch_size: int = Field(default=128, ge=2, le=8192)
     learning_rate: float = Field(gt=0, le=10)
     momentum: float = Field(default=0.9, ge=0, lt=1)
     weight_decay: float = Field(default=5e-4, ge=0, le=1)
+    shift_pixels: int = Field(
+        default=0,
+        ge=0,
+        le=8,
+        description="Augmentation: random shift by up to so many pixels of the stored image; 4 is "
+        "the usual random crop with padding.",
+    )
+    flip: bool = Field(default=False, description="Augmentation: random horizontal flip.")
+    precision: Precision = Field(
+        default="float32",
+        description="Of the training's matrix products; features and logits are float32 always.",
+    )
 
 
 class CifarResNet18(_ResNet18):
@@ -24,10 +37,6 @@ class CifarResNet18(_ResNet18):
     width: int = Field(default=64, ge=4, le=256, description="Channels of the first stage.")
     epochs: int = Field(default=30, ge=1, le=1000)
     learning_rate: float = Field(default=0.1, gt=0, le=10)
-    shift_pixels: int = Field(
-        default=0, ge=0, le=8, description="Augmentation: random shift by up to so many pixels."
-    )
-    flip: bool = Field(default=False, description="Augmentation: random horizontal flip.")
 
 
 class PaperResNet18(_ResNet18):
@@ -38,6 +47,14 @@ class PaperResNet18(_ResNet18):
     batch_size: int = Field(default=64, ge=2, le=8192)
     learning_rate: float = Field(default=0.01, gt=0, le=10)
     weight_decay: float = Field(default=1e-4, ge=0, le=1)
+    pretrained: bool = Field(
+        default=False,
+        description="Begin with torchvision's ImageNet weights (ResNet18_Weights.IMAGENET1K_V1) "
+        "and normalise images as they ask; the worker must have the file.",
+    )
 
+
+IMAGENET_RESNET18_SHA256 = "f37072fd47e89c5e827621c5baffa7500819f7896bbacec160b1a16c560e07ec"
+"""Digest of torchvision's file of ``ResNet18_Weights.IMAGENET1K_V1``."""
 
 ClassifierSpec = Annotated[CifarResNet18 | PaperResNet18, Field(discriminator="kind")]

@@ -1,7 +1,7 @@
 """One page a problem: what a ``type`` of a problem document leads to.
 
 ``docs/problems`` holds the same pages for readers of the repository; after a change to
-``replicalab.errors`` or ``replicalab.refusals``, write them anew with
+``replicalab.errors``, ``replicalab.file_errors`` or ``replicalab.refusals``, write them anew with
 ``python -m replicalab_api.http.pages docs/problems``.
 """
 
@@ -16,7 +16,7 @@ from fastapi import APIRouter
 from fastapi import Path as PathParameter
 from fastapi.responses import PlainTextResponse
 
-from replicalab import errors, refusals
+from replicalab import errors, file_errors, refusals
 from replicalab.errors import InvalidRequest, NotFound, ReplicaLabError
 from replicalab_api.http.problems import responses, status_of
 
@@ -33,6 +33,8 @@ PAGE = """# {title}
 {remedy}
 """
 
+ERROR_MODULES = {errors.__name__, file_errors.__name__, refusals.__name__}
+
 
 def _family(error: type[ReplicaLabError]) -> Iterator[type[ReplicaLabError]]:
     yield error
@@ -44,7 +46,7 @@ def errors_by_slug() -> Mapping[str, type[ReplicaLabError]]:
     """Every error of the service; of those that share a slug, the most general."""
     found: dict[str, type[ReplicaLabError]] = {}
     for error in _family(ReplicaLabError):
-        if error.__module__ in {errors.__name__, refusals.__name__}:
+        if error.__module__ in ERROR_MODULES:
             found.setdefault(error.slug, error)
     return dict(sorted(found.items()))
 

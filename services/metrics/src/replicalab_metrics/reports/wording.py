@@ -2,7 +2,12 @@
 
 from typing import assert_never
 
-from replicalab.domain.classifiers import CifarResNet18, ClassifierSpec
+from replicalab.domain.classifiers import (
+    IMAGENET_RESNET18_SHA256,
+    CifarResNet18,
+    ClassifierSpec,
+    PaperResNet18,
+)
 from replicalab.domain.datasets import DatasetSpec, facts_of
 from replicalab.domain.generators import BundledGenerator, GeneratorSpec, TrainedGenerator
 from replicalab.domain.measures import Measurement, MeasurementName
@@ -121,7 +126,12 @@ def _start(spec: ExperimentSpec) -> str:
 
 def _classifier(classifier: ClassifierSpec) -> str:
     name = "a small-image ResNet-18" if isinstance(classifier, CifarResNet18) else "a ResNet-18"
-    return f"{name} (preset {classifier.kind}, {classifier.epochs} epochs)"
+    details = [f"preset {classifier.kind}", f"{classifier.epochs} epochs"]
+    if isinstance(classifier, PaperResNet18) and classifier.pretrained:
+        details.append(f"from ImageNet weights, sha256 {IMAGENET_RESNET18_SHA256}")
+    if classifier.precision != "float32":
+        details.append(f"trained in {classifier.precision}")
+    return f"{name} ({', '.join(details)})"
 
 
 def _times(spec: ExperimentSpec) -> str:

@@ -1,5 +1,7 @@
 """Weights as safetensors: nothing in them is ever run."""
 
+from collections.abc import Mapping
+
 from safetensors import SafetensorError
 from safetensors.torch import load, save
 from torch import nn
@@ -19,9 +21,9 @@ def load_weights(network: nn.Module, weights: bytes) -> None:
         raise UnsafeCheckpoint(f"The weights do not fit the network: {error}") from error
 
 
-def save_weights(network: nn.Module) -> bytes:
-    """Every weight and buffer of ``network`` as a safetensors file."""
+def save_weights(network: nn.Module, notes: Mapping[str, str] | None = None) -> bytes:
+    """Every weight and buffer of ``network`` as a safetensors file, with notes in its header."""
     state = {
         name: value.detach().cpu().contiguous() for name, value in network.state_dict().items()
     }
-    return save(state)
+    return save(state, dict(notes) if notes else None)

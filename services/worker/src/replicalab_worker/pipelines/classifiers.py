@@ -3,8 +3,11 @@
 from dataclasses import replace
 from typing import assert_never
 
+import torch
+
 from replicalab.domain.classifiers import CifarResNet18, ClassifierSpec, PaperResNet18
 from replicalab.storage.image_sets import ImageSet
+from replicalab_worker.runtime.device import dtype_of
 from replicalab_worker.science.classifier.networks import (
     LARGE_RESOLUTION,
     Classifier,
@@ -20,13 +23,13 @@ def build_classifier(spec: ClassifierSpec, *, channels: int, classes: int) -> Cl
         case CifarResNet18():
             return SmallImageResNet18(channels=channels, classes=classes, width=spec.width)
         case PaperResNet18():
-            return LargeImageResNet18(classes=classes)
+            return LargeImageResNet18(classes=classes, is_normalised=spec.pretrained)
         case _:
             assert_never(spec)
 
 
-def recipe_of(spec: ClassifierSpec) -> SgdRecipe:
-    """How the preset trains."""
+def recipe_of(spec: ClassifierSpec, device: torch.device) -> SgdRecipe:
+    """How the preset trains on ``device``; refuses a precision that it does not have."""
     recipe = SgdRecipe(
         epochs=spec.epochs,
         batch_size=spec.batch_size,
@@ -34,15 +37,13 @@ def recipe_of(spec: ClassifierSpec) -> SgdRecipe:
         momentum=spec.momentum,
         weight_decay=spec.weight_decay,
         schedule="steps",
+        shift_pixels=spec.shift_pixels,
+        is_flipped=spec.flip,
+        compute_type=dtype_of(spec.precision, device),
     )
     match spec:
         case CifarResNet18():
-            return replace(
-                recipe,
-                schedule="one-cycle",
-                shift_pixels=spec.shift_pixels,
-                is_flipped=spec.flip,
-            )
+            return replace(recipe, schedule="one-cycle")
         case PaperResNet18():
             return recipe
         case _:

@@ -14,7 +14,7 @@ from replicalab_worker.pipelines.inputs import read_images
 from replicalab_worker.runtime.batches import in_batches
 from replicalab_worker.runtime.device import batch_images
 from replicalab_worker.science.classifier.inference import classify
-from replicalab_worker.science.pixels import from_pixels
+from replicalab_worker.science.pixels import to_levels
 
 Answers = npt.NDArray[np.float32]
 
@@ -34,7 +34,7 @@ class Embedding:
         load_weights(network, context.read("classifier")[0])
         network.to(self._device).to(memory_format=torch.channels_last)
         size = batch_images(working_bytes(params.classifier, images), self._device)
-        views = from_pixels(images.images)
+        views = to_levels(images.images)
 
         def run(first: int, count: int) -> tuple[Answers, Answers]:
             (output,) = classify(network, views[first : first + count], count)

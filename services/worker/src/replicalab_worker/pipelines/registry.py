@@ -6,14 +6,19 @@ from replicalab_worker.pipelines.classifier_training import ClassifierTraining
 from replicalab_worker.pipelines.datasets import prepare_dataset
 from replicalab_worker.pipelines.embedding import Embedding
 from replicalab_worker.pipelines.generator_training import GeneratorTraining
+from replicalab_worker.pipelines.pinned_files import PinnedFolder
+from replicalab_worker.pipelines.pretrained import PretrainedWeights
 from replicalab_worker.pipelines.reconstruction import Reconstruction
 from replicalab_worker.runtime.device import best_device, prepare_process
 
 
-def handlers() -> Handlers:
+def handlers(weights: PinnedFolder) -> Handlers:
     """The worker's handlers; call once in the process that will run them.
 
     Sets the process up for networks. What a handler keeps between tasks lives in the result.
+
+    Args:
+        weights: Where published weights lie.
     """
     prepare_process()
     device = best_device()
@@ -21,6 +26,6 @@ def handlers() -> Handlers:
         TaskKind.PREPARE_DATASET: prepare_dataset,
         TaskKind.TRAIN_GENERATOR: GeneratorTraining(device),
         TaskKind.RECONSTRUCT: Reconstruction(device),
-        TaskKind.TRAIN_CLASSIFIER: ClassifierTraining(device),
+        TaskKind.TRAIN_CLASSIFIER: ClassifierTraining(device, PretrainedWeights(weights)),
         TaskKind.EMBED: Embedding(device),
     }

@@ -6,12 +6,22 @@ from jaxtyping import Float, UInt8
 from torch import Tensor
 
 StoredImages = UInt8[np.ndarray, "batch height width channel"]
+Levels = UInt8[Tensor, "batch channel height width"]
 
 
 def from_pixels(images: StoredImages) -> Float[Tensor, "batch channel height width"]:
     """Images in [-1, 1], float32: 0 becomes -1 and 255 becomes 1."""
-    channels_first = np.ascontiguousarray(images.transpose(0, 3, 1, 2))
-    return torch.from_numpy(channels_first).to(torch.float32) / 127.5 - 1
+    return from_levels(to_levels(images)).contiguous()
+
+
+def to_levels(images: StoredImages) -> Levels:
+    """Stored pixels as a tensor of the same memory; four times smaller than what networks see."""
+    return torch.from_numpy(np.ascontiguousarray(images)).permute(0, 3, 1, 2)
+
+
+def from_levels(levels: Levels) -> Float[Tensor, "batch channel height width"]:
+    """``from_pixels`` of a tensor, in its own memory layout."""
+    return levels.to(torch.float32) / 127.5 - 1
 
 
 def to_pixels(images: Float[Tensor, "batch channel height width"]) -> StoredImages:

@@ -1,6 +1,7 @@
 import pytest
 import torch
 from torch import nn
+from torchvision.models import resnet18
 
 from replicalab_worker.science.classifier.inference import classify
 from replicalab_worker.science.classifier.networks import (
@@ -18,6 +19,11 @@ def small(seed: int = 0) -> SmallImageResNet18:
 
 def images(count: int, size: int = 8) -> torch.Tensor:
     return torch.randn(count, 1, size, size, generator=torch.Generator().manual_seed(1))
+
+
+def levels(count: int) -> torch.Tensor:
+    generator = torch.Generator().manual_seed(1)
+    return torch.randint(256, (count, 1, 8, 8), generator=generator).to(torch.uint8)
 
 
 @pytest.mark.parametrize("size", [8, 32])
@@ -61,6 +67,28 @@ def test_equal_seeds_draw_equal_weights_and_others_do_not() -> None:
 
 def test_a_batch_size_changes_answers_by_rounding_only() -> None:
     network = small()
-    whole = torch.cat([o.logits for o in classify(network, images(10), 10)])
-    parts = torch.cat([o.logits for o in classify(network, images(10), 3)])
+    whole = torch.cat([o.logits for o in classify(network, levels(10), 10)])
+    parts = torch.cat([o.logits for o in classify(network, levels(10), 3)])
     torch.testing.assert_close(parts, whole, rtol=1e-4, atol=1e-5)
+
+
+def test_imagenet_weights_meet_the_colours_they_were_trained_on() -> None:
+    """A grey of ImageNet's mean comes to the body as 0; one std above, as 1."""
+    network = LargeImageResNet18(classes=2, is_normalised=True)
+    seen: list[torch.Tensor] = []
+    network.body.register_forward_pre_hook(lambda _, inputs: seen.append(inputs[0]))
+    mean = torch.tensor([0.485, 0.456, 0.406])[None, :, None, None]
+    std = torch.tensor([0.229, 0.224, 0.225])[None, :, None, None]
+    for brightness, expected in ((mean, 0.0), (mean + std, 1.0)):
+        network.eval()((brightness * 2 - 1).expand(1, 3, 32, 32))
+        torch.testing.assert_close(seen[-1], torch.full_like(seen[-1], expected))
+
+
+def test_a_body_takes_published_weights_and_keeps_its_head() -> None:
+    network, published = LargeImageResNet18(classes=4), resnet18().state_dict()
+    head = network.head.weight.clone()
+    network.load_body(published)
+    assert torch.equal(network.body.layer4[1].conv2.weight, published["layer4.1.conv2.weight"])
+    assert torch.equal(network.head.weight, head)
+    with pytest.raises(RuntimeError, match="Missing key"):
+        network.load_body({})

@@ -4,6 +4,7 @@ import torch
 from replicalab_worker.science.classifier.augmentation import flip, shift
 from replicalab_worker.science.classifier.networks import SmallImageResNet18, initialise
 from replicalab_worker.science.classifier.training import SgdRecipe, learning_rate, train
+from replicalab_worker.science.pixels import from_levels
 
 
 def recipe(**changes: object) -> SgdRecipe:
@@ -25,13 +26,16 @@ def striped_images(count: int) -> tuple[torch.Tensor, torch.Tensor]:
     stripes = (torch.arange(8) % 2 * 2.0 - 1).expand(count, 1, 8, 8)
     lying = stripes.transpose(2, 3)
     clean = torch.where(labels[:, None, None, None] == 1, stripes, lying)
-    return clean + 0.5 * torch.randn(clean.shape, generator=generator), labels
+    noisy = clean + 0.5 * torch.randn(clean.shape, generator=generator)
+    return (noisy * 60 + 128).clamp(0, 255).to(torch.uint8), labels
 
 
-def trained(seed: int = 0, **changes: object) -> tuple[SmallImageResNet18, list[float]]:
-    images, labels = striped_images(64)
-    network = SmallImageResNet18(channels=1, classes=2, width=4)
-    generator = torch.Generator().manual_seed(seed)
+def trained(
+    seed: int = 0, device: str = "cpu", **changes: object
+) -> tuple[SmallImageResNet18, list[float]]:
+    images, labels = (part.to(device) for part in striped_images(64))
+    network = SmallImageResNet18(channels=1, classes=2, width=4).to(device)
+    generator = torch.Generator(device).manual_seed(seed)
     initialise(network, generator)
     losses = [float(s.loss) for s in train(network, images, labels, recipe(**changes), generator)]
     return network.eval(), losses
@@ -40,8 +44,28 @@ def trained(seed: int = 0, **changes: object) -> tuple[SmallImageResNet18, list[
 def test_training_separates_two_classes() -> None:
     network, losses = trained(epochs=8)
     images, labels = striped_images(50)
-    assert losses[-1] < 0.1
-    assert torch.equal(network(images).logits.argmax(dim=1), labels)
+    assert sum(losses[-8:]) < 8 * 0.2
+    assert torch.equal(network(from_levels(images)).logits.argmax(dim=1), labels)
+
+
+def test_training_in_bfloat16_separates_them_too_and_keeps_float32_weights() -> None:
+    network, losses = trained(epochs=8, compute_type=torch.bfloat16)
+    images, labels = striped_images(50)
+    assert sum(losses[-8:]) < 8 * 0.2
+    assert losses != trained(epochs=8)[1]
+    assert {value.dtype for value in network.parameters()} == {torch.float32}
+    assert torch.equal(network(from_levels(images)).logits.argmax(dim=1), labels)
+
+
+@pytest.mark.gpu
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="there is no CUDA device")
+@pytest.mark.parametrize("compute_type", [torch.bfloat16, torch.float16])
+def test_training_on_a_gpu_separates_them_in_every_precision(compute_type: torch.dtype) -> None:
+    network, losses = trained(epochs=8, device="cuda", compute_type=compute_type)
+    images, labels = striped_images(50)
+    assert sum(losses[-8:]) < 8 * 0.2
+    answers = network(from_levels(images.cuda())).logits.argmax(dim=1)
+    assert torch.equal(answers.cpu(), labels)
 
 
 def test_equal_seeds_train_equal_weights() -> None:

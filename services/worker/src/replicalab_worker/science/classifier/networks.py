@@ -4,6 +4,7 @@
 or pooling, and a width of one's own. ``LargeImageResNet18`` is torchvision's, for 224 pixels.
 """
 
+from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
 import torch
@@ -19,6 +20,10 @@ BLOCKS_PER_STAGE = 2
 STAGES = 4
 RGB_CHANNELS = 3
 LARGE_RESOLUTION = 224
+
+IMAGENET_MEAN = (0.485, 0.456, 0.406)
+IMAGENET_STD = (0.229, 0.224, 0.225)
+"""Of RGB in [0, 1]; torchvision's weights were trained on images normalised by them."""
 
 
 class ClassifierOutput(NamedTuple):
@@ -79,11 +84,25 @@ class SmallImageResNet18(nn.Module):
         return ClassifierOutput(features, self.head(features))
 
 
-class LargeImageResNet18(nn.Module):
-    """torchvision's ResNet-18 behind a bilinear resize to 224 pixels; 512 features."""
+def _colour(channels: Sequence[float]) -> Float[Tensor, "channel 1 1"]:
+    return torch.tensor(channels)[:, None, None]
 
-    def __init__(self, *, classes: int) -> None:
+
+class LargeImageResNet18(nn.Module):
+    """torchvision's ResNet-18 behind a bilinear resize to 224 pixels; 512 features.
+
+    Attributes:
+        is_normalised: Whether images get the mean and std of ImageNet, as its weights ask for.
+    """
+
+    mean: Tensor
+    std: Tensor
+
+    def __init__(self, *, classes: int, is_normalised: bool = False) -> None:
         super().__init__()
+        self.is_normalised = is_normalised
+        self.register_buffer("mean", _colour(IMAGENET_MEAN), persistent=False)
+        self.register_buffer("std", _colour(IMAGENET_STD), persistent=False)
         self.body = resnet18(weights=None, num_classes=classes)
         self.head = self.body.fc
         self.body.fc = nn.Identity()
@@ -92,8 +111,20 @@ class LargeImageResNet18(nn.Module):
         """Features and logits of ``images`` in [-1, 1], grey or RGB, of any size."""
         size = (LARGE_RESOLUTION, LARGE_RESOLUTION)
         resized = functional.interpolate(images, size, mode="bilinear", antialias=True)
-        features = self.body(resized.expand(-1, RGB_CHANNELS, -1, -1))
+        colours = resized.expand(-1, RGB_CHANNELS, -1, -1)
+        if self.is_normalised:
+            colours = ((colours + 1) / 2 - self.mean) / self.std
+        features = self.body(colours)
         return ClassifierOutput(features, self.head(features))
+
+    def load_body(self, weights: Mapping[str, Tensor]) -> None:
+        """Begin with ``weights`` of torchvision's network; its head stays as it is.
+
+        Raises:
+            RuntimeError: Names or shapes differ.
+        """
+        kept = {name: value for name, value in weights.items() if not name.startswith("fc.")}
+        self.body.load_state_dict(kept, strict=True)
 
 
 Classifier = SmallImageResNet18 | LargeImageResNet18

@@ -16,12 +16,13 @@ from torch.nn import functional
 
 from replicalab_worker.science.classifier.augmentation import flip, shift
 from replicalab_worker.science.classifier.networks import Classifier
+from replicalab_worker.science.pixels import Levels, from_levels
 
 ONE_CYCLE_RISE = 0.3
 STEP_EPOCHS = 30
 STEP_FACTOR = 0.1
 
-Images = Float[Tensor, "image channel height width"]
+Images = Float[Tensor, "batch channel height width"]
 Labels = Int64[Tensor, " image"]
 
 
@@ -39,6 +40,7 @@ class SgdRecipe:
             30 epochs.
         shift_pixels: Augmentation: largest random shift.
         is_flipped: Augmentation: random horizontal flips.
+        compute_type: What matrix products and convolutions run in; float16 scales its losses.
     """
 
     epochs: int
@@ -49,6 +51,7 @@ class SgdRecipe:
     schedule: Literal["one-cycle", "steps"]
     shift_pixels: int = 0
     is_flipped: bool = False
+    compute_type: torch.dtype = torch.float32
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,7 +71,7 @@ class TrainingStep:
 
 def train(
     network: Classifier,
-    images: Images,
+    images: Levels,
     labels: Labels,
     recipe: SgdRecipe,
     generator: torch.Generator,
@@ -77,7 +80,7 @@ def train(
 
     Args:
         network: The classifier; ends in training mode.
-        images: The training set in [-1, 1], on the network's device.
+        images: The training set as stored pixels, on the network's device.
         labels: Its classes.
         recipe: How to train.
         generator: Source of order and augmentation, on the same device.
@@ -89,6 +92,8 @@ def train(
         weight_decay=recipe.weight_decay,
         nesterov=recipe.momentum > 0,
     )
+    device, mixed = generator.device.type, recipe.compute_type != torch.float32
+    scaler = torch.amp.GradScaler(device, enabled=recipe.compute_type == torch.float16)
     batches = max(1, len(images) // recipe.batch_size)
     steps = recipe.epochs * batches
     network.train()
@@ -98,12 +103,15 @@ def train(
             index = epoch * batches + number
             for group in optimiser.param_groups:
                 group["lr"] = learning_rate(recipe, (index + 0.5) / batches)
-            views = _augment(images[batch], recipe, generator)
+            views = _augment(from_levels(images[batch]), recipe, generator)
             views = views.contiguous(memory_format=torch.channels_last)
-            loss = functional.cross_entropy(network(views).logits, labels[batch])
+            with torch.autocast(device, recipe.compute_type, enabled=mixed):
+                logits = network(views).logits
+            loss = functional.cross_entropy(logits.to(torch.float32), labels[batch])
             optimiser.zero_grad()
-            loss.backward()  # type: ignore[no-untyped-call]
-            optimiser.step()
+            scaler.scale(loss).backward()  # type: ignore[no-untyped-call]
+            scaler.step(optimiser)
+            scaler.update()
             yield TrainingStep(index, steps, loss.detach())
 
 
