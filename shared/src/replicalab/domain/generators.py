@@ -1,12 +1,15 @@
 """Generators a study can put its images through, and how they are trained."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Annotated, Literal
 
 from pydantic import Field
 
+from replicalab.domain.artifacts import ArtifactRef, Sha256
 from replicalab.domain.models import Frozen, Seed
-from replicalab.domain.networks import DdpmppNetwork, NetworkSpec
+from replicalab.domain.networks import DdpmppNetwork, GeneratorForm, NetworkSpec
+from replicalab.domain.text import Licence, Name
 from replicalab.errors import UnknownGenerator
 
 
@@ -46,7 +49,26 @@ class TrainedGenerator(Frozen):
     training: EdmTraining
 
 
-GeneratorSpec = Annotated[BundledGenerator | TrainedGenerator, Field(discriminator="kind")]
+class ImportedGenerator(Frozen):
+    """A generator that somebody has imported into the project, by its name there.
+
+    Names can be given away anew, so submission writes down which file the name stood for.
+    """
+
+    kind: Literal["imported"] = "imported"
+    name: Name
+    sha256: Sha256 | None = Field(
+        default=None,
+        description="Digest of the imported file; filled in at submission, refused if another.",
+    )
+    licence: Licence | None = Field(
+        default=None, description="Of the weights; filled in at submission, refused if another."
+    )
+
+
+GeneratorSpec = Annotated[
+    BundledGenerator | TrainedGenerator | ImportedGenerator, Field(discriminator="kind")
+]
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,3 +98,22 @@ def bundled_weights(name: str) -> BundledWeights:
             f"No bundled generator is called {name!r}; there are {', '.join(BUNDLED_WEIGHTS)}."
         )
     return BUNDLED_WEIGHTS[name]
+
+
+@dataclass(frozen=True, slots=True)
+class ImportedWeights:
+    """Facts of a generator that a project has imported.
+
+    Attributes:
+        file: The file as it was brought.
+        licence: Of the weights, as the importer stated it.
+        form: What the file was found to hold.
+    """
+
+    file: ArtifactRef
+    licence: str
+    form: GeneratorForm
+
+
+Catalogue = Mapping[str, ImportedWeights]
+"""The imported generators of a project that are ready, by name."""

@@ -1,9 +1,10 @@
-"""The two things a researcher can submit; body, column and manifest are this one model."""
+"""What a researcher can ask for; body, column and manifest are this one model."""
 
 from typing import Annotated, Literal
 
 from pydantic import Field, TypeAdapter, model_validator
 
+from replicalab.domain.artifacts import ArtifactRef
 from replicalab.domain.classifiers import CifarResNet18, ClassifierSpec
 from replicalab.domain.datasets import DatasetSpec, DigitsDataset
 from replicalab.domain.discretisations import MAX_STEPS
@@ -19,7 +20,7 @@ from replicalab.domain.measures import (
 from replicalab.domain.models import Frozen, Seed
 from replicalab.domain.precisions import Precision
 from replicalab.domain.samplers import HeunSampler, SamplerSpec, Start
-from replicalab.domain.text import Name
+from replicalab.domain.text import Licence, Name
 
 ALL_MEASURES: tuple[MeasureSpec, ...] = (
     AccuracyMeasure(),
@@ -85,5 +86,20 @@ class TrainingSpec(Frozen):
     training: EdmTraining
 
 
-Spec = Annotated[ExperimentSpec | TrainingSpec, Field(discriminator="kind")]
-SPEC: TypeAdapter[ExperimentSpec | TrainingSpec] = TypeAdapter(Spec)
+class ImportSpec(Frozen):
+    """Read a generator from a file that was uploaded; ``POST /v1/generators`` makes these."""
+
+    kind: Literal["generator-import"] = "generator-import"
+    name: Name
+    file: ArtifactRef
+    licence: Licence
+
+
+SPEC: TypeAdapter[ExperimentSpec | TrainingSpec] = TypeAdapter(
+    Annotated[ExperimentSpec | TrainingSpec, Field(discriminator="kind")]
+)
+"""What can be submitted as it is."""
+
+Spec = Annotated[ExperimentSpec | TrainingSpec | ImportSpec, Field(discriminator="kind")]
+STORED_SPEC: TypeAdapter[ExperimentSpec | TrainingSpec | ImportSpec] = TypeAdapter(Spec)
+"""What experiments are made of, however they were submitted."""

@@ -10,7 +10,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field, TypeAdapter
 
-from replicalab.domain.artifacts import Sha256
+from replicalab.domain.artifacts import ArtifactRef, Sha256
 from replicalab.domain.classifiers import ClassifierSpec
 from replicalab.domain.datasets import DatasetSpec
 from replicalab.domain.generators import EdmTraining
@@ -19,6 +19,7 @@ from replicalab.domain.models import Frozen, Seed
 from replicalab.domain.precisions import Precision
 from replicalab.domain.samplers import SamplerSpec, Start
 from replicalab.domain.specs import ExperimentSpec
+from replicalab.domain.text import Licence
 
 TaskKey = Sha256
 
@@ -47,6 +48,17 @@ class TrainGenerator(Frozen):
     kind: Literal["train-generator"] = "train-generator"
     training: EdmTraining
     classes: int = Field(ge=1)
+
+
+class ImportGenerator(Frozen):
+    """Write ``generator.safetensors`` and ``generator.json`` from a file that was uploaded.
+
+    No inputs: no task has made the file.
+    """
+
+    kind: Literal["import-generator"] = "import-generator"
+    file: ArtifactRef
+    licence: Licence
 
 
 class Reconstruct(Frozen):
@@ -127,6 +139,7 @@ class Report(Frozen):
 TaskParams = Annotated[
     PrepareDataset
     | TrainGenerator
+    | ImportGenerator
     | Reconstruct
     | TrainClassifier
     | Embed
@@ -144,6 +157,7 @@ class TaskKind(StrEnum):
 
     PREPARE_DATASET = "prepare-dataset"
     TRAIN_GENERATOR = "train-generator"
+    IMPORT_GENERATOR = "import-generator"
     RECONSTRUCT = "reconstruct"
     TRAIN_CLASSIFIER = "train-classifier"
     EMBED = "embed"
@@ -158,6 +172,7 @@ KIND_VERSIONS: Mapping[TaskKind, int] = dict.fromkeys(TaskKind, 1)
 QUEUES: Mapping[TaskKind, Queue] = {
     TaskKind.PREPARE_DATASET: Queue.WORKER,
     TaskKind.TRAIN_GENERATOR: Queue.WORKER,
+    TaskKind.IMPORT_GENERATOR: Queue.WORKER,
     TaskKind.RECONSTRUCT: Queue.WORKER,
     TaskKind.TRAIN_CLASSIFIER: Queue.WORKER,
     TaskKind.EMBED: Queue.WORKER,

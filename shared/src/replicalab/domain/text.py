@@ -25,3 +25,10 @@ Name = Annotated[
     AfterValidator(_clean),
 ]
 """A title given by a person: NFC, at most 120 characters, no control or format characters."""
+
+Licence = Annotated[
+    str,
+    Field(min_length=1, max_length=200, examples=["CC BY-NC-SA 4.0"]),
+    AfterValidator(_clean),
+]
+"""Terms under which somebody gave something away, in the words of whoever brought it."""

@@ -101,6 +101,9 @@ class PipeContext:
             raise ArtifactNotFound(f"The task has no input in the role {role!r}.")
         return refs
 
+    def read_file(self, ref: ArtifactRef) -> bytes:
+        return self.artifacts.read(ref)
+
     def write(self, name: str, body: bytes, media_type: str) -> None:
         self.outputs.append(NamedArtifact(name=name, ref=self.artifacts.write(body, media_type)))
 

@@ -23,7 +23,7 @@ from replicalab.domain.resources import (
     Results,
     TaskRead,
 )
-from replicalab.domain.specs import SPEC, ExperimentSpec, TrainingSpec
+from replicalab.domain.specs import STORED_SPEC, ExperimentSpec, ImportSpec, TrainingSpec
 from replicalab.domain.states import ExperimentState, TaskState
 from replicalab.domain.tasks import TaskKey
 from replicalab.engine import demand, details
@@ -46,7 +46,7 @@ class Experiments:
 
     def submit(
         self,
-        spec: ExperimentSpec | TrainingSpec,
+        spec: ExperimentSpec | TrainingSpec | ImportSpec,
         *,
         owner: str,
         idempotency_key: str | None,
@@ -81,7 +81,7 @@ class Experiments:
                 )
             return self._read(session, experiment_id), replayed
 
-    def validate(self, spec: ExperimentSpec | TrainingSpec) -> PlanRead:
+    def validate(self, spec: ExperimentSpec | TrainingSpec | ImportSpec) -> PlanRead:
         """What ``submit`` would do, without doing it."""
         tasks = plan(spec)
         with self._database.transaction() as session:
@@ -274,7 +274,7 @@ class Experiments:
             project_id=row.project_id,
             owner=row.owner,
             state=row.state,
-            spec=SPEC.validate_json(canonical_json(row.spec)),
+            spec=STORED_SPEC.validate_json(canonical_json(row.spec)),
             created_at=row.created_at,
             ended_at=row.ended_at,
             progress=progress_of(standings, self._speeds.measured(session)),

@@ -4,6 +4,7 @@ A handler reads inputs, computes, writes artifacts and measurements, and calls `
 that is where a cancelled task stops. It knows nothing of leases, retries, queues or databases.
 """
 
+import hashlib
 import json
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Protocol
@@ -31,6 +32,9 @@ class TaskContext(Protocol):
     def refs(self, role: str) -> list[ArtifactRef]:
         """Digests and sizes of every input in ``role``, without reading them."""
 
+    def read_file(self, ref: ArtifactRef) -> bytes:
+        """Bytes that were uploaded, which the parameters name, digest checked."""
+
     def write(self, name: str, body: bytes, media_type: str) -> None:
         """Store an output artifact; others see it once the task has succeeded."""
 
@@ -50,7 +54,10 @@ Handlers = Mapping[TaskKind, Handler]
 class MemoryContext:
     """A context for tests and for use without the service: inputs and outputs in dicts."""
 
-    def __init__(self, inputs: Mapping[str, Sequence[bytes]] | None = None) -> None:
+    def __init__(
+        self, inputs: Mapping[str, Sequence[bytes]] | None = None, files: Sequence[bytes] = ()
+    ) -> None:
+        self._files = {hashlib.sha256(body).hexdigest(): body for body in files}
         self.inputs = {role: list(bodies) for role, bodies in (inputs or {}).items()}
         self.outputs: dict[str, bytes] = {}
         self.media_types: dict[str, str] = {}
@@ -64,6 +71,11 @@ class MemoryContext:
 
     def refs(self, role: str) -> list[ArtifactRef]:
         return [artifacts.ref_of(body, "application/octet-stream") for body in self.read(role)]
+
+    def read_file(self, ref: ArtifactRef) -> bytes:
+        if ref.sha256 not in self._files:
+            raise ArtifactNotFound("There is no such file.", sha256=ref.sha256)
+        return self._files[ref.sha256]
 
     def write(self, name: str, body: bytes, media_type: str) -> None:
         self.outputs[name] = body

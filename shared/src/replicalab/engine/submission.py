@@ -20,7 +20,7 @@ from replicalab.db.models import (
     TaskRow,
 )
 from replicalab.domain.priorities import Priority
-from replicalab.domain.specs import ExperimentSpec, TrainingSpec
+from replicalab.domain.specs import ExperimentSpec, ImportSpec, TrainingSpec
 from replicalab.domain.states import ExperimentState, TaskState
 from replicalab.domain.tasks import TaskDefinition, TaskKey
 from replicalab.engine import endings
@@ -91,7 +91,7 @@ class Submission:
         self._journal = Journal()
 
     def replay(
-        self, spec: ExperimentSpec | TrainingSpec, owner: str, key: str | None
+        self, spec: ExperimentSpec | TrainingSpec | ImportSpec, owner: str, key: str | None
     ) -> UUID | None:
         """The experiment that an earlier request with this key made.
 
@@ -112,7 +112,7 @@ class Submission:
 
     def accept(
         self,
-        spec: ExperimentSpec | TrainingSpec,
+        spec: ExperimentSpec | TrainingSpec | ImportSpec,
         plan: Plan,
         *,
         owner: str,
@@ -162,7 +162,11 @@ class Submission:
         return experiment_id
 
     def _remember(
-        self, spec: ExperimentSpec | TrainingSpec, owner: str, key: str, experiment_id: UUID
+        self,
+        spec: ExperimentSpec | TrainingSpec | ImportSpec,
+        owner: str,
+        key: str,
+        experiment_id: UUID,
     ) -> None:
         digest = digest_of(spec)
         self._session.add(

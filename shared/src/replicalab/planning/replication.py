@@ -13,8 +13,16 @@ from itertools import pairwise
 
 from replicalab.domain import artifacts
 from replicalab.domain.datasets import DatasetFacts, facts_of
-from replicalab.domain.generators import BundledGenerator, TrainedGenerator, bundled_weights
+from replicalab.domain.generators import (
+    BundledGenerator,
+    BundledWeights,
+    Catalogue,
+    ImportedGenerator,
+    TrainedGenerator,
+    bundled_weights,
+)
 from replicalab.domain.measures import AccuracyMeasure, PcaMeasure
+from replicalab.domain.networks import GeneratorForm
 from replicalab.domain.specs import ExperimentSpec
 from replicalab.domain.tasks import (
     Embed,
@@ -28,6 +36,7 @@ from replicalab.domain.tasks import (
 )
 from replicalab.errors import IncompatibleParts
 from replicalab.planning.builder import Plan, PlanBuilder
+from replicalab.planning.importing import add_import, weights_of
 from replicalab.planning.training import add_dataset, add_generator_training
 
 SHARD_IMAGES = 500
@@ -37,9 +46,9 @@ Source = tuple[TaskKey, str]
 """A stored artifact: the task that makes it and the name it gives it."""
 
 
-def plan(spec: ExperimentSpec) -> Plan:
-    """All tasks of ``spec``."""
-    return _ReplicationPlanner(spec).plan()
+def plan(spec: ExperimentSpec, catalogue: Catalogue) -> Plan:
+    """All tasks of ``spec``, whose imported generator, if any, is in ``catalogue``."""
+    return _ReplicationPlanner(spec, catalogue).plan()
 
 
 def shards(images: int) -> Iterator[tuple[int, int]]:
@@ -51,8 +60,9 @@ def shards(images: int) -> Iterator[tuple[int, int]]:
 
 
 class _ReplicationPlanner:
-    def __init__(self, spec: ExperimentSpec) -> None:
+    def __init__(self, spec: ExperimentSpec, catalogue: Catalogue) -> None:
         self._spec = spec
+        self._catalogue = catalogue
         self._facts = facts_of(spec.dataset)
         self._builder = PlanBuilder()
         self._dataset = add_dataset(self._builder, spec.dataset)
@@ -88,24 +98,21 @@ class _ReplicationPlanner:
         return sets
 
     def _generator(self) -> tuple[str | None, list[TaskInput]]:
-        """Digest of bundled weights, or the inputs that bring trained ones."""
+        """Digest of bundled weights, or the inputs that bring trained or imported ones."""
         match self._spec.generator:
             case BundledGenerator(name=name):
-                weights = bundled_weights(name)
-                _check_fit(
-                    name, (weights.resolution, weights.channels, weights.classes), self._facts
-                )
-                return weights.sha256, []
+                bundled = bundled_weights(name)
+                _check_fit(name, bundled, self._facts)
+                return bundled.sha256, []
             case TrainedGenerator(training=training):
                 key = add_generator_training(
                     self._builder, self._spec.dataset, self._dataset, training
                 )
-                return None, [
-                    TaskInput(role="generator", key=key, artifact=artifacts.GENERATOR_WEIGHTS),
-                    TaskInput(
-                        role="description", key=key, artifact=artifacts.GENERATOR_DESCRIPTION
-                    ),
-                ]
+                return None, _generator_inputs(key)
+            case ImportedGenerator() as generator:
+                weights = weights_of(generator, self._catalogue)
+                _check_fit(generator.name, weights.form, self._facts)
+                return None, _generator_inputs(add_import(self._builder, weights))
 
     def _reconstruct(
         self, t_re: int, bundled: str | None, generator_inputs: list[TaskInput]
@@ -224,7 +231,17 @@ def _inputs(role: str, sources: list[Source]) -> list[TaskInput]:
     return [TaskInput(role=role, key=key, artifact=artifact) for key, artifact in sources]
 
 
-def _check_fit(name: str, generator: tuple[int, int, int], facts: DatasetFacts) -> None:
+def _generator_inputs(key: TaskKey) -> list[TaskInput]:
+    """What a task that makes a generator gives to those that use it."""
+    return [
+        *_inputs("generator", [(key, artifacts.GENERATOR_WEIGHTS)]),
+        *_inputs("description", [(key, artifacts.GENERATOR_DESCRIPTION)]),
+    ]
+
+
+def _check_fit(name: str, made: BundledWeights | GeneratorForm, facts: DatasetFacts) -> None:
+    """Raise ``IncompatibleParts`` unless the generator makes such images; 0 classes fit any."""
+    generator = (made.resolution, made.channels, made.classes or facts.classes)
     dataset = (facts.resolution, facts.channels, facts.classes)
     if generator != dataset:
         raise IncompatibleParts(

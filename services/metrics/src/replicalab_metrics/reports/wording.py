@@ -9,7 +9,12 @@ from replicalab.domain.classifiers import (
     PaperResNet18,
 )
 from replicalab.domain.datasets import DatasetSpec, facts_of
-from replicalab.domain.generators import BundledGenerator, GeneratorSpec, TrainedGenerator
+from replicalab.domain.generators import (
+    BundledGenerator,
+    GeneratorSpec,
+    ImportedGenerator,
+    TrainedGenerator,
+)
 from replicalab.domain.measures import Measurement, MeasurementName
 from replicalab.domain.samplers import (
     AblationSampler,
@@ -85,6 +90,11 @@ def _generator(generator: GeneratorSpec) -> str:
             return (
                 f"a generator trained for it (EDM, {training.images:,} images seen, seed "
                 f"{training.seed})"
+            )
+        case ImportedGenerator(name=name, sha256=sha256, licence=licence):
+            return (
+                f"the imported generator {name} (file {(sha256 or '')[:12]}, weights under "
+                f"{licence})"
             )
         case _:
             assert_never(generator)

@@ -7,8 +7,13 @@ from replicalab.errors import InvalidImageSet
 from replicalab.storage.image_sets import ImageSet
 
 
-def read_images(context: TaskContext, role: str, *, classes: int) -> ImageSet:
+def read_images(context: TaskContext, role: str, *, classes: int | None) -> ImageSet:
     """Every image set in ``role``, one after the other.
+
+    Args:
+        context: The task.
+        role: Of its inputs.
+        classes: How many there are; None where labels do not matter.
 
     Raises:
         InvalidImageSet: The sets differ in shape, or a label is not below ``classes``.
@@ -21,7 +26,7 @@ def read_images(context: TaskContext, role: str, *, classes: int) -> ImageSet:
         )
     images = ImageSet.concatenate(parts)
     highest = int(np.max(images.labels))
-    if highest >= classes:
+    if classes is not None and highest >= classes:
         raise InvalidImageSet(
             f"{role!r} holds the label {highest}, but there are only {classes} classes (from 0)."
         )

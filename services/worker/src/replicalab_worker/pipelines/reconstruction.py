@@ -35,7 +35,7 @@ class Reconstruction:
         """Write the reconstructions of one shard under the labels and indices of its images."""
         generator = self._shelf.generator_of(context, params)
         form = generator.description
-        real = read_images(context, "train", classes=form.classes)
+        real = read_images(context, "train", classes=form.classes or None)
         check_shape(real, resolution=form.resolution, channels=form.channels)
         check_levels(params.sampler, params.t_re, generator.network.sigma_range)
         shard = _shard(real, params.first, params.count)
@@ -59,7 +59,7 @@ class Reconstruction:
         done: int,
     ) -> npt.NDArray[np.uint8]:
         labels = send(torch.from_numpy(batch.labels), self._device)
-        classes = functional.one_hot(labels, generator.description.classes).to(torch.float32)
+        classes = class_vectors(labels, generator.description.classes)
         denoise = ClassDenoiser(generator.network, classes)
         noisy = self._diffuse(params, batch)
         images = noisy
@@ -91,6 +91,13 @@ class Reconstruction:
             return send(torch.from_numpy(drawn), self._device)
 
         return remaining_steps(params.sampler, params.t_re, denoise, noisy, noise)
+
+
+def class_vectors(labels: Tensor, classes: int) -> Tensor:
+    """One row for every label, float32: one-hot, or empty where the network has no classes."""
+    if classes == 0:
+        return labels.new_zeros((len(labels), 0), dtype=torch.float32)
+    return functional.one_hot(labels, classes).to(torch.float32)
 
 
 def _shard(images: ImageSet, first: int, count: int) -> ImageSet:

@@ -5,6 +5,7 @@ from replicalab.engine.handlers import Handlers
 from replicalab_worker.pipelines.classifier_training import ClassifierTraining
 from replicalab_worker.pipelines.datasets import prepare_dataset
 from replicalab_worker.pipelines.embedding import Embedding
+from replicalab_worker.pipelines.generator_import import import_generator
 from replicalab_worker.pipelines.generator_training import GeneratorTraining
 from replicalab_worker.pipelines.pinned_files import PinnedFolder
 from replicalab_worker.pipelines.pretrained import PretrainedWeights
@@ -25,6 +26,7 @@ def handlers(weights: PinnedFolder) -> Handlers:
     return {
         TaskKind.PREPARE_DATASET: prepare_dataset,
         TaskKind.TRAIN_GENERATOR: GeneratorTraining(device),
+        TaskKind.IMPORT_GENERATOR: import_generator,
         TaskKind.RECONSTRUCT: Reconstruction(device),
         TaskKind.TRAIN_CLASSIFIER: ClassifierTraining(device, PretrainedWeights(weights)),
         TaskKind.EMBED: Embedding(device),

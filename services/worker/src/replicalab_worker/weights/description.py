@@ -8,6 +8,7 @@ from replicalab.domain.artifacts import Sha256
 from replicalab.domain.generators import EdmTraining
 from replicalab.domain.models import Frozen
 from replicalab.domain.networks import GeneratorForm
+from replicalab.domain.text import Licence
 from replicalab.errors import UnsafeCheckpoint
 
 
@@ -25,9 +26,7 @@ class ImportedSnapshot(Frozen):
 
     kind: Literal["imported"] = "imported"
     snapshot_sha256: Sha256 = Field(description="Digest of the file it was converted from.")
-    licence: str = Field(
-        min_length=1, max_length=200, description="Of the weights, as the importer stated it."
-    )
+    licence: Licence = Field(description="Of the weights, as the importer stated it.")
 
 
 Origin = Annotated[TrainedHere | ImportedSnapshot, Field(discriminator="kind")]
