@@ -64,6 +64,7 @@ class LoadedGenerator:
         load_weights(self.network, weights)
         self.network.to(device)
         unet.compute_in(dtype_of(precision, device))
+        unet.accelerate()
 
 
 class GeneratorShelf:

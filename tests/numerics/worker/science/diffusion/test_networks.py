@@ -21,6 +21,7 @@ from replicalab_worker.science.diffusion.preconditioning import (
 )
 from replicalab_worker.science.diffusion.training import EdmRecipe, EdmTrainer
 from replicalab_worker.science.diffusion.unet import Unet, UnetShape
+from replicalab_worker.science.diffusion.winograd import WinogradKernel
 
 TAPS = (1.0, 3.0, 3.0, 1.0)
 CLASSES = 3
@@ -262,3 +263,44 @@ def test_lower_precision_changes_the_output_a_little_and_its_type_not(kind: str)
     assert rounded.dtype == torch.float32
     apart = (rounded - exact).abs().max() / exact.abs().max()
     assert 1e-4 < float(apart) < 0.05
+
+
+@pytest.mark.parametrize("memory_format", [torch.contiguous_format, torch.channels_last])
+@pytest.mark.parametrize(("height", "width"), [(16, 16), (5, 32)])
+def test_winograd_convolutions_are_convolutions(
+    memory_format: torch.memory_format, height: int, width: int
+) -> None:
+    weight, bias = drawn(0, 6, 8, 3, 3), drawn(1, 6)
+    maps = drawn(2, 2, 8, height, width).contiguous(memory_format=memory_format)
+    expected = functional.conv2d(maps.double(), weight.double(), bias.double(), padding=1)
+    found = WinogradKernel(weight)(maps, bias)
+    assert float(expected.std()) > 5
+    torch.testing.assert_close(found.double(), expected, rtol=0, atol=4e-5)
+
+
+def test_winograd_is_for_wide_float32_convolutions_on_large_maps() -> None:
+    wide = torch.zeros(128, 128, 3, 3)
+    assert WinogradKernel.pays_for(wide)
+    assert not WinogradKernel.pays_for(wide[:64])
+    assert not WinogradKernel.pays_for(wide[..., :1, :1])
+    assert not WinogradKernel.pays_for(wide.to(torch.bfloat16))
+    assert [WinogradKernel.pays_on(torch.zeros(1, 1, 1, w)) for w in (8, 16, 18)] == [0, 1, 0]
+
+
+@pytest.mark.parametrize("channels", [8, 128])
+def test_an_accelerated_network_is_the_same_network(channels: int) -> None:
+    shape = SHAPE | {"channels": channels, "resolution": 16, "channel_mult": (1, 1)}
+    unet = with_random_weights(DdpmppUnet(**shape)).eval()
+    with torch.no_grad():
+        for parameter in unet.parameters():
+            if parameter.ndim > 1:
+                parameter.mul_(5 / parameter[0].numel() ** 0.5)
+        images, vectors = drawn(0, 2, 2, 16, 16), torch.eye(CLASSES)[[0, 1]]
+        levels = torch.tensor([0.3, -1.0])
+        names = list(unet.state_dict())
+        plain = unet(images, levels, vectors)
+        unet.accelerate()
+        fast = unet(images, levels, vectors)
+    assert list(unet.state_dict()) == names
+    torch.testing.assert_close(fast, plain, rtol=0, atol=2e-6 * float(plain.abs().max()))
+    assert torch.equal(fast, plain) == (channels == 8)

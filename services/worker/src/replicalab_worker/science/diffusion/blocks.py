@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
@@ -14,6 +15,7 @@ from replicalab_worker.science.diffusion.layers import (
     Resampler,
     Resampling,
     Resized,
+    activate,
     group_norm,
 )
 
@@ -80,34 +82,42 @@ class ResidualBlock(nn.Module):
 
     def forward(self, features: Features, embedding: Embedding) -> Resized:
         """Features of ``self.outputs`` channels, at half or twice the size if resampling."""
-        hidden: Resized = self.conv0(functional.silu(self.norm0(features)))
-        hidden = self.dropout(functional.silu(self._embed(hidden, self.affine(embedding))))
-        hidden = (self.conv1(hidden) + self.skip(features)) * self._style.skip_scale
-        if self._heads:
-            hidden = (self._attend(hidden) + hidden) * self._style.skip_scale
-        return hidden
+        hidden: Resized = self.conv0(activate(self.norm0(features)))
+        hidden = self.dropout(activate(self._embed(hidden, self.affine(embedding))))
+        hidden = self._scale(self.conv1(hidden).add_(self.skip(features)))
+        return self._scale(hidden + self._attend(hidden)) if self._heads else hidden
+
+    def _scale(self, total: Resized) -> Resized:
+        """The sum of a branch and its input, to the variance of each."""
+        return total if self._style.skip_scale == 1 else total.mul_(self._style.skip_scale)
 
     def _embed(self, hidden: Features, embedded: Embedding) -> Features:
         """The second norm, told of noise level and class."""
         embedded_maps: Tensor = embedded[:, :, None, None]
         normed: Features
         if not self._style.is_adaptive:
-            normed = self.norm1(hidden + embedded_maps)
+            normed = self.norm1(hidden.add_(embedded_maps))
             return normed
         scale, shift = embedded_maps.chunk(2, dim=1)
-        normed = self.norm1(hidden) * (1 + scale) + shift
-        return normed
+        return torch.addcmul(shift, self.norm1(hidden), 1 + scale)
 
     def _attend(self, features: Features) -> Features:
         """Self-attention over all positions; heads are runs of channels, q, k, v interleave."""
         batch, channels, height, width = features.shape
-        tokens = self.qkv(self.norm2(features))
-        tokens = tokens.reshape(batch, self._heads, channels // self._heads, 3, height * width)
-        query, key, value = tokens.transpose(2, 4).unbind(3)
+        tokens = self.norm2(features).flatten(2).transpose(1, 2)
+        mixed = functional.linear(tokens, self._apart(self.qkv.weight), self._apart(self.qkv.bias))
+        heads = mixed.reshape(batch, -1, 3, self._heads, channels // self._heads).transpose(1, 3)
+        query, key, value = heads.unbind(2)
         attended = functional.scaled_dot_product_attention(query, key, value)
-        merged = attended.transpose(2, 3).reshape(batch, channels, height, width)
-        projected: Features = self.proj(merged)
-        return projected
+        merged = attended.transpose(1, 2).reshape(batch, -1, channels)
+        projected = functional.linear(merged, self.proj.weight.flatten(1), self.proj.bias)
+        return projected.transpose(1, 2).reshape(batch, channels, height, width)
+
+    def _apart(self, interleaved: Tensor) -> Tensor:
+        """Rows of all queries, then all keys, then all values: attention kernels want runs."""
+        rows = interleaved.flatten(1) if interleaved.ndim > 1 else interleaved
+        by_head = rows.reshape(self._heads, -1, 3, *rows.shape[1:])
+        return by_head.movedim(2, 0).reshape(rows.shape)
 
 
 def _skip(inputs: int, outputs: int, style: BlockStyle, resampling: Resampling) -> nn.Module:

@@ -9,6 +9,8 @@ from jaxtyping import Float
 from torch import Tensor, nn
 from torch.nn import functional
 
+from replicalab_worker.science.diffusion.winograd import WinogradKernel
+
 Features = Float[Tensor, "batch channel height width"]
 Resized = Float[Tensor, "batch _ _ _"]
 """Features of another width or size."""
@@ -82,6 +84,7 @@ class Resampler(nn.Module):
         super().__init__()
         self.resampling = resampling
         self._is_box = tuple(filter_taps) == BOX_TAPS
+        self._repeats_pixels = self._is_box and resampling == "up"
         if resampling != "none":
             taps = torch.tensor(filter_taps, dtype=torch.float32)
             filter_2d = taps.outer(taps)[None, None] / taps.sum() ** 2
@@ -98,18 +101,20 @@ class Resampler(nn.Module):
                 return self._double(features)
 
     def _halve(self, features: Features) -> Resized:
-        if self._is_box:
+        if self._is_box and _has_channels_last(features):
             return functional.avg_pool2d(features, 2)
         return self.smooth(features, padding=self.filter_padding, stride=2)
 
     def _double(self, features: Features) -> Resized:
-        if self._is_box:
+        if self._is_box and _has_channels_last(features):
             return functional.interpolate(features, scale_factor=2.0, mode="nearest")
         channels = features.shape[1]
-        filters = self.resample_filter.expand(channels, -1, -1, -1) * 4
+        # A processor's transposed convolutions are forty times slower in bfloat16.
+        dtype = torch.float32 if features.device.type == "cpu" else features.dtype
+        filters = self.resample_filter.to(dtype).expand(channels, -1, -1, -1) * 4
         return functional.conv_transpose2d(
-            features, filters, stride=2, padding=self.filter_padding, groups=channels
-        )
+            features.to(dtype), filters, stride=2, padding=self.filter_padding, groups=channels
+        ).to(features.dtype)
 
     @property
     def filter_padding(self) -> int:
@@ -143,11 +148,21 @@ class Convolution(Resampler):
         super().__init__(resampling, filter_taps)
         self.weight = nn.Parameter(torch.zeros(outputs, inputs, kernel, kernel))
         self.bias = nn.Parameter(torch.zeros(outputs))
+        self._winograd: WinogradKernel | None = None
+
+    def accelerate(self) -> None:
+        """Compute faster from now on, where that pays; the weight must not change any more."""
+        if WinogradKernel.pays_for(self.weight):
+            self._winograd = WinogradKernel(self.weight)
 
     def forward(self, features: Features) -> Resized:
         """Resample, then convolve."""
-        padding = self.weight.shape[-1] // 2
+        if self._repeats_pixels and self.weight.shape[-1] == 1:
+            return super().forward(functional.conv2d(features, self.weight, self.bias))
         resampled: Resized = super().forward(features)
+        if self._winograd is not None and WinogradKernel.pays_on(resampled):
+            return self._winograd(resampled, self.bias)
+        padding = self.weight.shape[-1] // 2
         return functional.conv2d(resampled, self.weight, self.bias, padding=padding)
 
 
@@ -168,6 +183,16 @@ class StridedConvolution(Convolution):
         padding = self.filter_padding + self.weight.shape[-1] // 2
         smooth = self.smooth(features, padding=padding, stride=1)
         return functional.conv2d(smooth, self.weight, self.bias, stride=2)
+
+
+def _has_channels_last(features: Features) -> bool:
+    """Whether pooling and repeating have fast kernels; depthwise convolutions are faster else."""
+    return features.is_contiguous(memory_format=torch.channels_last)
+
+
+def activate(features: Features) -> Features:
+    """SiLU, in place: for what nothing else reads."""
+    return functional.silu(features, inplace=True)
 
 
 def group_norm(channels: int, *, epsilon: float) -> nn.GroupNorm:

@@ -22,6 +22,7 @@ from replicalab_worker.science.diffusion.layers import (
     PositionalEmbedding,
     Resampler,
     Resized,
+    activate,
     group_norm,
 )
 from replicalab_worker.science.diffusion.unet import (
@@ -129,7 +130,7 @@ class SongUnet(Unet):
                 case "aux_up":
                     path = [module(*path)]
                 case "aux_norm":
-                    normed = functional.silu(module(hidden))
+                    normed = activate(module(hidden))
                 case "aux_conv":
                     path = [sum(path, start=module(normed))]
                 case _:
@@ -230,5 +231,5 @@ class AdmUnet(Unet):
     def _decode(self, hidden: Features, skips: list[Resized], embedding: Embedding) -> Resized:
         for name in self.dec:
             hidden = self._decode_block(name, hidden, skips, embedding)
-        image: Features = self.out_conv(functional.silu(self.out_norm(hidden)))
+        image: Features = self.out_conv(activate(self.out_norm(hidden)))
         return image
