@@ -64,6 +64,9 @@ class EngineSettings(SettingGroup):
     tick_seconds: float = Field(default=1, gt=0, description="Scheduler looks for work after.")
     redispatch_seconds: float = Field(default=60, gt=0, description="A lost doorbell rings after.")
     cancel_grace_seconds: float = Field(default=30, gt=0)
+    stall_seconds: float = Field(
+        default=1800, gt=0, description="A task that beats but does not progress is ended after."
+    )
     max_lost: int = Field(default=3, ge=1, description="Lost attempts before quarantine.")
 
 

@@ -159,6 +159,27 @@ def test_a_cancelled_task_that_ignores_it_is_killed(lab: Lab, supervisor: Superv
     assert child_pid(supervisor) != pid
 
 
+def test_a_task_that_beats_but_stands_still_is_ended_and_says_where_it_stood(
+    lab: Lab, tmp_path: Path
+) -> None:
+    store = LocalStoreSettings(folder=tmp_path / "artifacts")
+    supervisor = Supervisor(
+        lab.tasks,
+        lambda: ChildProcess(handlers.handlers, store, "INFO"),
+        SETTINGS.model_copy(update={"stall_seconds": 3.0}),
+        "w1",
+    )
+    experiment = submit(lab, handlers.IGNORE_STOPS)
+    run_next(lab, supervisor)
+    supervisor.close()
+    task = first_task(lab, experiment)
+    assert task.state is TaskState.RETRY_WAIT
+    assert task.error_class == "stalled"
+    assert task.error is not None
+    assert "handlers.py" in task.error
+    assert " in prepare" in task.error
+
+
 def test_a_worker_that_stops_gives_its_task_back(lab: Lab, supervisor: Supervisor) -> None:
     experiment = submit(lab, handlers.RUN_UNTIL_STOPPED)
     thread = start_next(lab, supervisor)

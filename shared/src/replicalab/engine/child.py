@@ -5,6 +5,7 @@ lease and no database connection; if the supervisor dies, the kernel ends it too
 """
 
 import ctypes
+import faulthandler
 import logging
 import os
 import signal
@@ -127,9 +128,12 @@ def run_child(
     store: LocalStoreSettings | S3StoreSettings,
     log_level: str,
     supervisor_pid: int,
+    stacks_path: str,
 ) -> None:
-    """Run jobs from ``pipe`` until it closes."""
+    """Run jobs from ``pipe`` until it closes; SIGUSR1 writes every stack to ``stacks_path``."""
     die_with(supervisor_pid)
+    stacks = open(stacks_path, "ab", buffering=0)  # noqa: SIM115 (open as long as the process)
+    faulthandler.register(signal.SIGUSR1, stacks)
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches the group; the supervisor decides
     configure_logging(log_level)
     handlers = load_handlers()

@@ -22,6 +22,7 @@ class FailureClass(StrEnum):
     RESOURCE = "resource"
     INPUT = "input"
     NUMERIC = "numeric"
+    STALLED = "stalled"
     BUG = "bug"
 
 
@@ -49,6 +50,7 @@ POLICIES: Mapping[FailureClass, RetryPolicy] = {
     FailureClass.RESOURCE: RetryPolicy(retries=2, delay_seconds=5.0),
     FailureClass.INPUT: RetryPolicy(retries=0),
     FailureClass.NUMERIC: RetryPolicy(retries=0),
+    FailureClass.STALLED: RetryPolicy(retries=1, delay_seconds=1.0),
     FailureClass.BUG: RetryPolicy(retries=1, delay_seconds=1.0),
 }
 """LOST is not here: lost workers have their own budget and end in quarantine."""

@@ -7,17 +7,19 @@ cancellation or outlives its lease is killed and replaced, and nothing of its ru
 import logging
 import multiprocessing
 import os
+import signal
+import tempfile
 import threading
 import time
 from collections.abc import Callable
 from enum import Enum, auto
+from pathlib import Path
 
 from replicalab.engine.child import (
     Failure,
     Job,
     Message,
     ProgressReport,
-    Stop,
     Stopped,
     Success,
     run_child,
@@ -25,6 +27,7 @@ from replicalab.engine.child import (
 from replicalab.engine.claimed import ClaimedTask
 from replicalab.engine.failures import FailureClass
 from replicalab.engine.handlers import Handlers
+from replicalab.engine.lease import Lease, boottime
 from replicalab.engine.task_store import BeatAnswer, TaskStore
 from replicalab.errors import DatabaseUnavailable
 from replicalab.settings import EngineSettings, LocalStoreSettings, S3StoreSettings
@@ -32,6 +35,8 @@ from replicalab.settings import EngineSettings, LocalStoreSettings, S3StoreSetti
 _log = logging.getLogger(__name__)
 _POLL_SECONDS = 0.5
 _COMMIT_RETRY_SECONDS = 1.0
+_STACKS_SECONDS = 0.5
+_LONGEST_STACKS_CHARACTERS = 8000
 
 
 class _Ending(Enum):
@@ -53,9 +58,12 @@ class ChildProcess:
     ) -> None:
         context = multiprocessing.get_context("spawn")
         self.pipe, child_end = context.Pipe()
+        descriptor, name = tempfile.mkstemp(prefix="replicalab-stacks-")
+        os.close(descriptor)
+        self._stacks = Path(name)
         self.process = context.Process(
             target=run_child,
-            args=(child_end, load_handlers, store, log_level, os.getpid()),
+            args=(child_end, load_handlers, store, log_level, os.getpid(), name),
             name="task-runner",
             daemon=True,
         )
@@ -69,11 +77,19 @@ class ChildProcess:
         message: Message = self.pipe.recv()
         return message
 
+    def stacks(self) -> str:
+        """Where every thread of the process is now, as far as it can still tell."""
+        if self.process.pid is not None:
+            os.kill(self.process.pid, signal.SIGUSR1)
+            time.sleep(_STACKS_SECONDS)
+        return self._stacks.read_text(errors="replace")
+
     def kill(self) -> int | None:
         """End the process at once; returns its exit code (negative: the signal)."""
         self.process.kill()
         self.process.join()
         self.pipe.close()
+        self._stacks.unlink(missing_ok=True)
         return self.process.exitcode
 
 
@@ -158,22 +174,24 @@ class Supervisor:
             self._replace_child()
         child = self._child
         inputs = tuple((task_input.role, ref) for task_input, ref in task.inputs if ref is not None)
-        lease = _Lease(self._settings)
+        lease = Lease(self._settings)
         try:
             child.pipe.send(Job(task.epoch, task.params.model_dump_json(), inputs))
             while True:
                 message = child.receive(min(_POLL_SECONDS, self._settings.beat_seconds))
                 if isinstance(message, ProgressReport):
-                    lease.progress = message
+                    lease.note(message)
                 elif message is not None:
                     return message
+                if lease.has_stalled():
+                    return self._end_stalled(lease, child)
                 ending = self._keep(lease, child, task)
                 if ending is not None:
                     return ending
         except (EOFError, OSError):
             return _Ending.DIED
 
-    def _keep(self, lease: "_Lease", child: ChildProcess, task: ClaimedTask) -> _Ending | None:
+    def _keep(self, lease: Lease, child: ChildProcess, task: ClaimedTask) -> _Ending | None:
         """Renew the lease when due, pass a stop on, and notice when patience is over."""
         if lease.is_due():
             try:
@@ -187,22 +205,31 @@ class Supervisor:
             if answer is BeatAnswer.FENCED:
                 return _Ending.FENCED
             if answer is BeatAnswer.CANCEL:
-                lease.stop(child, task.epoch)
+                lease.stop(child.pipe, task.epoch)
         if self._stopping.is_set():
-            lease.stop(child, task.epoch)
+            lease.stop(child.pipe, task.epoch)
         return _Ending.OVERDUE if lease.patience_is_over() else None
+
+    def _end_stalled(self, lease: Lease, child: ChildProcess) -> Failure:
+        stacks = child.stacks()[-_LONGEST_STACKS_CHARACTERS:]
+        self._replace_child()
+        return Failure(
+            FailureClass.STALLED,
+            f"No progress for {lease.silence_seconds():.0f} seconds after "
+            f"{lease.progress.stage or 'the start'!r}. It stood here:\n{stacks}",
+        )
 
     def _commit(self, task: ClaimedTask, outcome: "Message | _Ending") -> None:
         """Record the outcome, as often as it takes while the lease may still be ours."""
         exit_code = None
         if isinstance(outcome, _Ending):
             exit_code = self._replace_child()
-        deadline = _boottime() + self._settings.lease_seconds
+        deadline = boottime() + self._settings.lease_seconds
         while True:
             try:
                 accepted = self._record(task, outcome, exit_code)
             except DatabaseUnavailable as error:
-                if _boottime() > deadline:
+                if boottime() > deadline:
                     _log.warning("outcome of task %d is lost: %s", task.id, error.detail)
                     return
                 time.sleep(_COMMIT_RETRY_SECONDS)
@@ -234,47 +261,3 @@ class Supervisor:
         exit_code = self._child.kill()
         self._child = self._spawn()
         return exit_code
-
-
-class _Lease:
-    """The supervisor's own view of its lease and of a stop it has passed on."""
-
-    def __init__(self, settings: EngineSettings) -> None:
-        self._settings = settings
-        self._renewed_at = _boottime()
-        self._tried_at = self._renewed_at
-        self._stop_sent_at: float | None = None
-        self.progress = ProgressReport(0.0, "")
-
-    def is_due(self) -> bool:
-        now = _boottime()
-        if now - self._tried_at < self._settings.beat_seconds:
-            return False
-        self._tried_at = now
-        return True
-
-    def renew(self) -> None:
-        self._renewed_at = _boottime()
-
-    def has_run_out(self) -> bool:
-        """Whether the lease may be over by now: time to stop before anyone is fenced."""
-        margin = self._settings.beat_seconds / 2
-        return _boottime() - self._renewed_at > self._settings.lease_seconds - margin
-
-    def stop(self, child: ChildProcess, epoch: int) -> None:
-        if self._stop_sent_at is None:
-            self._stop_sent_at = _boottime()
-            child.pipe.send(Stop(epoch))
-
-    def patience_is_over(self) -> bool:
-        grace = self._settings.cancel_grace_seconds
-        return self._stop_sent_at is not None and _boottime() - self._stop_sent_at > grace
-
-
-def _boottime() -> float:
-    """Seconds that also pass while this process or the whole machine is suspended."""
-    return (
-        time.clock_gettime(time.CLOCK_BOOTTIME)
-        if hasattr(time, "CLOCK_BOOTTIME")
-        else time.monotonic()
-    )
