@@ -1,4 +1,4 @@
-"""Errors of who may do what; the tree and its families are in ``replicalab.errors``.
+"""Errors of accounts, workers and who may do what; the tree is in ``replicalab.errors``.
 
 ReplicaLabError
 ├── Forbidden              the caller is known and may not      403, never retried
@@ -103,6 +103,14 @@ class WeakPassword(InvalidRequest):
     slug = "weak-password"
     title = "The password is too weak"
     remedy = "Use at least 12 characters, at least 6 different ones, and not the user's name."
+
+
+class WorkerNotFound(NotFound):
+    """No worker has this name."""
+
+    slug = "worker-not-found"
+    title = "Worker not found"
+    remedy = "`replicalab workers list` and `GET /v1/workers` show the workers there are."
 
 
 class UserNotFound(NotFound):

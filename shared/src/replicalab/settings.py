@@ -81,6 +81,9 @@ class ServiceSettings(BaseSettings):
     broker: BrokerSettings
     store: StoreSettings
     engine: EngineSettings = EngineSettings()
+    node: str | None = Field(
+        default=None, pattern=r"^[A-Za-z0-9._-]{1,100}$", description="Name of this machine."
+    )
     log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = "INFO"
 
 

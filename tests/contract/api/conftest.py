@@ -41,6 +41,8 @@ from replicalab_api.identity.bootstrap import ensure_foundation
 from replicalab_api.identity.passwords import Passwords
 from replicalab_api.identity.services import AccountServices, account_services
 from replicalab_api.rules import RULES
+from replicalab_api.workers.routes import router as workers_router
+from replicalab_api.workers.service import LabWorkers
 
 TOKEN = "a-token-of-the-contract-tests"
 PEPPER = "the pepper of the contract tests, long enough"
@@ -107,9 +109,10 @@ def app(
     return build_app(
         authentication=Authentication(accounts.accounts, RULES),
         open_routers=[health_router, login_router, provider_router],
-        protected_routers=[experiments_router, changes_router, *account_routers],
+        protected_routers=[experiments_router, changes_router, workers_router, *account_routers],
         state={
             "experiments": LabExperiments(Experiments(database, ArtifactStore(objects)), database),
+            "workers": LabWorkers(database),
             "accounts": accounts,
             "objects": objects,
             "cursors": CursorCodec(TOKEN),

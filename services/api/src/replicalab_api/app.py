@@ -26,6 +26,8 @@ from replicalab_api.identity.oidc import Provider, ProviderAccount
 from replicalab_api.identity.services import account_services
 from replicalab_api.rules import RULES
 from replicalab_api.settings import GatewaySettings, OidcSettings
+from replicalab_api.workers.routes import router as workers_router
+from replicalab_api.workers.service import LabWorkers
 
 
 def provider_account(oidc: OidcSettings) -> ProviderAccount:
@@ -60,9 +62,10 @@ def main() -> None:
     app = build_app(
         authentication=Authentication(accounts.accounts, RULES),
         open_routers=[health_router, login_router, provider_router],
-        protected_routers=[experiments_router, changes_router, *account_routers],
+        protected_routers=[experiments_router, changes_router, workers_router, *account_routers],
         state={
             "experiments": LabExperiments(Experiments(database, ArtifactStore(objects)), database),
+            "workers": LabWorkers(database),
             "accounts": accounts,
             "objects": objects,
             "cursors": CursorCodec(pepper),

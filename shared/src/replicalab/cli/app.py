@@ -13,7 +13,7 @@ from uuid import UUID
 
 import typer
 
-from replicalab.cli import account_commands
+from replicalab.cli import account_commands, worker_commands
 
 if TYPE_CHECKING:
     from replicalab.cli.experiments import Commands
@@ -216,6 +216,7 @@ def train_generator(
 app.command()(account_commands.login)
 app.command()(account_commands.whoami)
 app.add_typer(account_commands.tokens)
+app.add_typer(worker_commands.workers)
 
 
 @app.command()

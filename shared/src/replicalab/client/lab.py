@@ -15,6 +15,7 @@ from replicalab.client.backoff import Backoff
 from replicalab.client.connection import find_connection
 from replicalab.client.results import ResultTable
 from replicalab.client.transport import Transport
+from replicalab.client.workers import Workers
 from replicalab.domain.priorities import Priority
 from replicalab.domain.resources import (
     ArtifactRead,
@@ -76,6 +77,7 @@ class Lab:
     Attributes:
         url: Address of the service.
         accounts: Who you are to the service, and your tokens.
+        workers: Who runs tasks.
     """
 
     def __init__(
@@ -99,6 +101,7 @@ class Lab:
         self.url = str(client.base_url).rstrip("/")
         self._transport = Transport(client, backoff or Backoff())
         self.accounts = Accounts(self._transport)
+        self.workers = Workers(self._transport)
 
     def __repr__(self) -> str:
         return f"Lab({self.url!r})"

@@ -12,7 +12,7 @@ from replicalab.domain.measures import Measurement
 from replicalab.domain.priorities import Priority
 from replicalab.domain.specs import Spec
 from replicalab.domain.states import ExperimentState, TaskState
-from replicalab.domain.tasks import TaskKey, TaskKind
+from replicalab.domain.tasks import Queue, TaskKey, TaskKind
 
 
 class Resource(BaseModel):
@@ -28,6 +28,21 @@ class UsageRead(Resource):
     total_seconds: float
     recent_seconds: float = Field(description="Old use fades with a half-life of a day.")
     quota_seconds: float | None = Field(description="Limit of the total; null: none.")
+
+
+class WorkerRead(Resource):
+    """A node: a machine, or one of its GPUs, that runs tasks of one queue."""
+
+    node: str
+    queue: Queue
+    version: str
+    device: str
+    first_seen_at: datetime
+    last_seen_at: datetime
+    running_tasks: int
+    lost_in_a_row: int = Field(description="Attempts lost since the last success.")
+    drained_at: datetime | None = Field(description="Out of service since; null: in service.")
+    drain_reason: str | None
 
 
 class Progress(Resource):

@@ -11,6 +11,7 @@ from replicalab.engine import endings
 from replicalab.engine.failures import FailureClass
 from replicalab.engine.journal import Journal
 from replicalab.engine.usage import REFUNDED, charge
+from replicalab.engine.workers import note_outcome
 
 
 def leave_running(
@@ -47,11 +48,14 @@ def close_attempt(
     error: str | None = None,
 ) -> None:
     """Write how the attempt under ``epoch`` ended, and charge its owner unless refunded."""
-    session.execute(
+    worker = session.scalars(
         sa.update(AttemptRow)
         .where(AttemptRow.task_id == task_id, AttemptRow.epoch == epoch)
         .values(ended_at=NOW, outcome=outcome, error_class=failure, error=error)
-    )
+        .returning(AttemptRow.worker)
+    ).one()
+    if outcome != "stopped":
+        note_outcome(session, worker, failure)
     if failure not in REFUNDED:
         charge(session, task_id)
 

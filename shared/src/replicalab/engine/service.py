@@ -2,10 +2,13 @@
 
 import logging
 import os
+import platform
+import signal
 import socket
 import threading
 import time
 from collections.abc import Callable
+from importlib.metadata import version
 
 from celery import Celery
 from celery.signals import worker_shutting_down
@@ -16,7 +19,9 @@ from replicalab.engine.doorbells import answer, celery_app
 from replicalab.engine.handlers import Handlers
 from replicalab.engine.supervisor import ChildProcess, Supervisor
 from replicalab.engine.task_store import TaskStore
+from replicalab.engine.workers import Node, Workers
 from replicalab.errors import DatabaseUnavailable
+from replicalab.processors import usable_processors
 from replicalab.settings import ServiceSettings
 from replicalab.telemetry import configure_logging
 
@@ -41,7 +46,10 @@ def run_service(
         lease_seconds=settings.engine.lease_seconds,
         max_lost=settings.engine.max_lost,
     )
-    worker = f"{queue}@{socket.gethostname()}:{os.getpid()}"
+    node = this_node(queue, settings.node or socket.gethostname())
+    attendance = Attendance(Workers(database), node, poll_seconds=settings.engine.poll_seconds)
+    attendance.wait_for_service()
+    worker = f"{node.name}:{os.getpid()}"
     supervisor = Supervisor(
         store,
         lambda: ChildProcess(load_handlers, settings.store, settings.log_level),
@@ -55,7 +63,7 @@ def run_service(
     worker_shutting_down.connect(drain, weak=False)
     app = celery_app(settings.broker.url.get_secret_value())
     answer(app, supervisor.run)
-    poller = Poller(store, supervisor, queue, poll_seconds=settings.engine.poll_seconds)
+    poller = Poller(store, supervisor, attendance, poll_seconds=settings.engine.poll_seconds)
     poller.start()
     try:
         _consume(app, supervisor, _arguments(queue, worker, settings.log_level))
@@ -84,18 +92,25 @@ class Poller(threading.Thread):
     """Looks for queued tasks itself when idle: a lost broker costs latency, never work."""
 
     def __init__(
-        self, store: TaskStore, supervisor: Supervisor, queue: Queue, *, poll_seconds: float
+        self,
+        store: TaskStore,
+        supervisor: Supervisor,
+        attendance: "Attendance",
+        *,
+        poll_seconds: float,
     ) -> None:
         super().__init__(name="poller", daemon=True)
         self._store = store
         self._supervisor = supervisor
-        self._queue = queue
+        self._attendance = attendance
         self._poll_seconds = poll_seconds
         self._stopping = threading.Event()
 
     def run(self) -> None:
         while not self._stopping.wait(self._poll_seconds):
-            if not self._supervisor.is_busy:
+            if not self._attendance.is_in_service():
+                os.kill(os.getpid(), signal.SIGTERM)  # started again, it waits for its release
+            elif not self._supervisor.is_busy:
                 self._look()
 
     def stop(self) -> None:
@@ -104,12 +119,50 @@ class Poller(threading.Thread):
 
     def _look(self) -> None:
         try:
-            task_id = self._store.next_queued(self._queue)
+            task_id = self._store.next_queued(self._attendance.node.queue)
         except DatabaseUnavailable as error:
             _log.warning("cannot look for work: %s", error.detail)
             return
         if task_id is not None:
             self._supervisor.run(task_id)
+
+
+class Attendance:
+    """What the register of workers says of this node, asked again and again."""
+
+    def __init__(self, workers: Workers, node: Node, *, poll_seconds: float) -> None:
+        self.node = node
+        self._workers = workers
+        self._poll_seconds = poll_seconds
+
+    def is_in_service(self) -> bool:
+        """Show that this node is there; a database that is away changes nothing."""
+        try:
+            return self._workers.see(self.node)
+        except DatabaseUnavailable as error:
+            _log.warning("cannot report to the register: %s", error.detail)
+            return True
+
+    def wait_for_service(self) -> None:
+        """Return once this node may take tasks."""
+        is_told = False
+        while not self.is_in_service():
+            if not is_told:
+                _log.error("%s is out of service until a maintainer resumes it", self.node.name)
+                is_told = True
+            time.sleep(self._poll_seconds)
+
+
+def this_node(queue: Queue, name: str) -> Node:
+    """This process's node: the machine, and the GPU if it was given one of several."""
+    cards = os.environ.get("CUDA_VISIBLE_DEVICES")
+    place = f"{queue}@{name}" + (f"-gpu{cards}" if cards else "")
+    return Node(
+        place,
+        queue,
+        version("replicalab"),
+        f"{platform.machine()}, {usable_processors()} processors",
+    )
 
 
 def _arguments(queue: Queue, worker: str, log_level: str) -> list[str]:

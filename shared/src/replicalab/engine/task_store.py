@@ -31,6 +31,7 @@ from replicalab.engine.claimed import ClaimedTask, params_of, resolve_inputs
 from replicalab.engine.failures import POLICIES, FailureClass
 from replicalab.engine.journal import Journal
 from replicalab.engine.waiting import take_fairly
+from replicalab.engine.workers import is_drained
 
 
 class BeatAnswer(Enum):
@@ -80,6 +81,7 @@ class TaskStore:
                     TaskRow.state == TaskState.QUEUED,
                     TaskRow.cancel_requested.is_(False),
                     TaskRow.held.is_(False),
+                    ~is_drained(worker),
                 )
                 .values(
                     state=TaskState.RUNNING,

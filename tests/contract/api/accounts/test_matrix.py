@@ -110,7 +110,7 @@ class World:
     def answer(self, cell: Cell) -> str:
         method, template = cell.operation
         names = {"user_id": str(self.stranger.id), "slug": "forbidden"}
-        names |= {"task_key": "0" * 64, "name": "none.json"}
+        names |= {"node": "metrics@nowhere", "task_key": "0" * 64, "name": "none.json"}
         if "{token_id}" in template:
             names["token_id"] = self.token(cell.role, cell.relation)
         if "{experiment_id}" in template:

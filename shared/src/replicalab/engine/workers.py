@@ -1,0 +1,165 @@
+"""The workers of an installation: who is there, and who is taken out of service.
+
+A node is a machine, or one of its GPUs, as far as it serves one queue. A broken one
+must not eat the attempts of task after task: three losses in a row, while others succeed, end its
+service until a maintainer lets it back.
+"""
+
+import logging
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import sqlalchemy as sa
+from sqlalchemy.dialects.postgresql import insert
+from sqlalchemy.orm import Session
+
+from replicalab.db.database import Database
+from replicalab.db.models import NOW, AttemptRow, TaskRow, WorkerRow
+from replicalab.domain.resources import WorkerRead
+from replicalab.domain.states import TaskState
+from replicalab.domain.tasks import Queue
+from replicalab.engine.failures import FailureClass
+from replicalab.refusals import WorkerNotFound
+
+BREAKING_STREAK = 3
+WITNESS_HOURS = 1
+"""Another node's success within it shows that the work, the store and the database are well."""
+
+_BLAMED = frozenset({FailureClass.LOST, FailureClass.RESOURCE})
+_log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class Node:
+    """What a worker says of itself."""
+
+    name: str
+    queue: Queue
+    version: str
+    device: str
+
+
+def node_of(worker: str) -> str:
+    """The node of a worker process named ``<node>:<pid>``."""
+    return worker.rpartition(":")[0]
+
+
+def is_drained(worker: str) -> sa.ColumnElement[bool]:
+    """Whether the worker's node takes no tasks."""
+    return sa.exists().where(WorkerRow.node == node_of(worker), WorkerRow.drained_at.is_not(None))
+
+
+def note_outcome(session: Session, worker: str, failure: FailureClass | None) -> None:
+    """Count what became of an attempt; the third loss in a row may end the node's service."""
+    node = node_of(worker)
+    if failure not in _BLAMED:
+        if failure is None:
+            session.execute(
+                sa.update(WorkerRow)
+                .where(WorkerRow.node == node, WorkerRow.streak > 0)
+                .values(streak=0)
+            )
+        return
+    row = session.execute(
+        sa.update(WorkerRow)
+        .where(WorkerRow.node == node)
+        .values(streak=WorkerRow.streak + 1)
+        .returning(WorkerRow.streak, WorkerRow.queue, WorkerRow.drained_at)
+    ).one_or_none()
+    if row is None or row.streak < BREAKING_STREAK or row.drained_at is not None:
+        return
+    if session.scalar(sa.select(_others_succeed(node, row.queue))):
+        reason = f"{row.streak} attempts in a row were lost here while others succeeded."
+        _drain(session, node, reason)
+        _log.error("node %s is taken out of service: %s", node, reason)
+
+
+def _others_succeed(node: str, queue: Queue) -> sa.ColumnElement[bool]:
+    return sa.exists().where(
+        AttemptRow.outcome == "succeeded",
+        AttemptRow.ended_at > NOW - sa.func.make_interval(0, 0, 0, 0, WITNESS_HOURS),
+        ~AttemptRow.worker.startswith(f"{node}:", autoescape=True),
+        TaskRow.id == AttemptRow.task_id,
+        TaskRow.queue == queue,
+    )
+
+
+def _drain(session: Session, node: str, reason: str) -> None:
+    session.execute(
+        sa.update(WorkerRow)
+        .where(WorkerRow.node == node, WorkerRow.drained_at.is_(None))
+        .values(drained_at=NOW, drain_reason=reason)
+    )
+
+
+class Workers:
+    """The register of nodes."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    def see(self, node: Node) -> bool:
+        """Note that ``node`` is there; returns whether it may take tasks."""
+        row = insert(WorkerRow).values(
+            node=node.name, queue=node.queue, version=node.version, device=node.device
+        )
+        seen = {"last_seen_at": NOW, "version": node.version, "device": node.device}
+        with self._database.transaction() as session:
+            drained_at = session.scalar(
+                row.on_conflict_do_update(index_elements=["node"], set_=seen).returning(
+                    WorkerRow.drained_at
+                )
+            )
+        return drained_at is None
+
+    def list(self) -> Sequence[WorkerRead]:
+        """Every node that was ever seen, those seen last first."""
+        running = (
+            sa.select(sa.func.count())
+            .where(
+                TaskRow.state == TaskState.RUNNING,
+                TaskRow.worker.startswith(WorkerRow.node + ":"),
+            )
+            .scalar_subquery()
+        )
+        with self._database.transaction() as session:
+            rows = session.execute(
+                sa.select(WorkerRow, running).order_by(WorkerRow.last_seen_at.desc())
+            )
+            return [_read(row, count) for row, count in rows]
+
+    def drain(self, session: Session, node: str, reason: str) -> WorkerRead:
+        """Take ``node`` out of service after its present task; raises ``WorkerNotFound``."""
+        _locked(session, node)
+        _drain(session, node, reason)
+        return _read(_locked(session, node))
+
+    def resume(self, session: Session, node: str) -> WorkerRead:
+        """Let ``node`` take tasks again; raises ``WorkerNotFound``."""
+        row = _locked(session, node)
+        row.drained_at = row.drain_reason = None
+        row.streak = 0
+        session.flush()
+        return _read(row)
+
+
+def _locked(session: Session, node: str) -> WorkerRow:
+    row = session.get(WorkerRow, node, with_for_update=True, populate_existing=True)
+    if row is None:
+        raise WorkerNotFound(f"No worker is called {node!r}.")
+    return row
+
+
+def _read(row: WorkerRow, running_tasks: int = 0) -> WorkerRead:
+    return WorkerRead(
+        node=row.node,
+        queue=row.queue,
+        version=row.version,
+        device=row.device,
+        first_seen_at=row.first_seen_at,
+        last_seen_at=row.last_seen_at,
+        running_tasks=running_tasks,
+        lost_in_a_row=row.streak,
+        drained_at=row.drained_at,
+        drain_reason=row.drain_reason,
+    )
