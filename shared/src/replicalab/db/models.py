@@ -218,6 +218,20 @@ class AttemptRow(Base):
     )
 
 
+class CheckpointRow(Base):
+    """A saved state of an unfinished task; the newest of a key is where the next attempt begins."""
+
+    __tablename__ = "checkpoints"
+
+    task_key: Mapped[str] = mapped_column(sa.String(64), primary_key=True)
+    epoch: Mapped[int] = mapped_column(sa.BigInteger, primary_key=True)
+    number: Mapped[int] = mapped_column(primary_key=True)
+    sha256: Mapped[str] = mapped_column(sa.String(64))
+    size_bytes: Mapped[int] = mapped_column(sa.BigInteger)
+    outputs: Mapped[list[dict[str, Any]]]
+    saved_at: Mapped[datetime] = mapped_column(server_default=NOW)
+
+
 class ArtifactRow(Base):
     """An output of a succeeded task; bytes without a row do not exist for users."""
 

@@ -18,12 +18,13 @@ from multiprocessing.connection import Connection
 
 from replicalab.domain.artifacts import ArtifactRef, NamedArtifact
 from replicalab.domain.measures import Measurement
-from replicalab.domain.tasks import TASK_PARAMS, TaskKind
+from replicalab.domain.tasks import TASK_PARAMS, TaskKey, TaskKind
 from replicalab.engine.failures import FailureClass, classify
 from replicalab.engine.handlers import Handlers, TaskStopped
 from replicalab.errors import ArtifactCorrupt, ArtifactNotFound, ReplicaLabError
 from replicalab.settings import LocalStoreSettings, S3StoreSettings
 from replicalab.storage.artifacts import ArtifactStore
+from replicalab.storage.checkpoints import Checkpoint, CheckpointStore
 from replicalab.storage.factory import open_store
 from replicalab.telemetry import configure_logging
 
@@ -37,9 +38,11 @@ _log = logging.getLogger(__name__)
 class Job:
     """A claimed task as the child needs it: parameters as JSON, inputs by role."""
 
+    key: TaskKey
     epoch: int
     params: str
     inputs: tuple[tuple[str, ArtifactRef], ...]
+    checkpoint: Checkpoint | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,6 +58,13 @@ class ProgressReport:
 
     fraction: float
     stage: str
+
+
+@dataclass(frozen=True, slots=True)
+class CheckpointSaved:
+    """The store holds a checkpoint, which counts once the supervisor has written its row."""
+
+    checkpoint: Checkpoint
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,7 +89,7 @@ class Stopped:
     """The handler stopped because it was asked to."""
 
 
-Message = ProgressReport | Success | Failure | Stopped
+Message = ProgressReport | CheckpointSaved | Success | Failure | Stopped
 
 
 @dataclass(slots=True)
@@ -89,9 +99,10 @@ class PipeContext:
     job: Job
     pipe: Connection
     artifacts: ArtifactStore
-    outputs: list[NamedArtifact] = field(default_factory=list)
+    outputs: dict[str, NamedArtifact] = field(default_factory=dict)
     measurements: list[Measurement] = field(default_factory=list)
     _reported_at: float = 0.0
+    _checkpoints_saved: int = 0
 
     def read(self, role: str) -> list[bytes]:
         return [self.artifacts.read(ref) for ref in self.refs(role)]
@@ -106,7 +117,7 @@ class PipeContext:
         return self.artifacts.read(ref)
 
     def write(self, name: str, body: bytes, media_type: str) -> None:
-        self.outputs.append(NamedArtifact(name=name, ref=self.artifacts.write(body, media_type)))
+        self.outputs[name] = NamedArtifact(name=name, ref=self.artifacts.write(body, media_type))
 
     def measure(self, measurements: Sequence[Measurement]) -> None:
         self.measurements.extend(measurements)
@@ -120,6 +131,29 @@ class PipeContext:
             self._reported_at = now
             fraction = min(max(done / total, 0.0), 1.0) if total else 0.0
             self.pipe.send(ProgressReport(fraction, stage))
+
+    def load_checkpoint(self) -> bytes | None:
+        saved = self.job.checkpoint
+        if saved is None:
+            return None
+        try:
+            body = CheckpointStore(self.artifacts.objects).read(saved)
+        except (ArtifactCorrupt, ArtifactNotFound) as error:
+            _log.warning("the task starts over: %s", error.detail)
+            return None
+        self.outputs |= {output.name: output for output in saved.outputs}
+        return body
+
+    def save_checkpoint(self, body: bytes) -> None:
+        checkpoint = CheckpointStore(self.artifacts.objects).write(
+            body,
+            task_key=self.job.key,
+            epoch=self.job.epoch,
+            number=self._checkpoints_saved,
+            outputs=tuple(self.outputs.values()),
+        )
+        self._checkpoints_saved += 1
+        self.pipe.send(CheckpointSaved(checkpoint))
 
 
 def run_child(
@@ -165,7 +199,7 @@ def _run(job: Job, pipe: Connection, handlers: Handlers, artifacts: ArtifactStor
     except Exception as error:  # noqa: BLE001 - every failure is classified, stored and shown
         _log.warning("task of kind %s failed", params.kind, exc_info=True)
         return _failure_of(error)
-    return Success(tuple(context.outputs), tuple(context.measurements))
+    return Success(tuple(context.outputs.values()), tuple(context.measurements))
 
 
 def _failure_of(error: Exception) -> Failure:

@@ -11,6 +11,7 @@ from replicalab.db.models import ArtifactRow, TaskEdgeRow, TaskRow
 from replicalab.domain.artifacts import ArtifactRef
 from replicalab.domain.tasks import TASK_PARAMS, TaskInput, TaskKey, TaskParams
 from replicalab.engine.details import ref_of_row
+from replicalab.storage.checkpoints import Checkpoint
 
 
 @dataclass(frozen=True, slots=True)
@@ -18,7 +19,7 @@ class ClaimedTask:
     """A task that this worker, under this epoch, may run.
 
     ``inputs`` holds (role, artifact) in the order planned; an artifact is None where the
-    database does not know it any more.
+    database does not know it any more. ``checkpoint`` is what an earlier attempt saved last.
     """
 
     id: int
@@ -26,6 +27,7 @@ class ClaimedTask:
     epoch: int
     params: TaskParams
     inputs: tuple[tuple[TaskInput, ArtifactRef | None], ...]
+    checkpoint: Checkpoint | None = None
 
 
 def params_of(stored: dict[str, Any]) -> TaskParams:

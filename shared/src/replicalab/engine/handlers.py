@@ -44,6 +44,19 @@ class TaskContext(Protocol):
     def progress(self, done: float, total: float, stage: str = "") -> None:
         """Report how far the task is, in any unit; raises ``TaskStopped`` when it must stop."""
 
+    def load_checkpoint(self) -> bytes | None:
+        """What an earlier attempt at the same work saved last, if it can be read.
+
+        Artifacts written before it was saved count as written again.
+        """
+
+    def save_checkpoint(self, body: bytes) -> None:
+        """Let the next attempt go on from here, if this one is cut short.
+
+        Only the last one is kept, for some days after a failure or a cancellation; success removes
+        it. Call it at times, and once more when ``progress`` raises ``TaskStopped``.
+        """
+
 
 Handler = Callable[[TaskContext, Any], None]
 """Runs one task: (context, parameters of the handler's kind)."""
@@ -63,6 +76,7 @@ class MemoryContext:
         self.media_types: dict[str, str] = {}
         self.measurements: list[Measurement] = []
         self.progress_reports: list[tuple[float, float, str]] = []
+        self.checkpoint: bytes | None = None
 
     def read(self, role: str) -> list[bytes]:
         if role not in self.inputs:
@@ -86,6 +100,12 @@ class MemoryContext:
 
     def progress(self, done: float, total: float, stage: str = "") -> None:
         self.progress_reports.append((done, total, stage))
+
+    def load_checkpoint(self) -> bytes | None:
+        return self.checkpoint
+
+    def save_checkpoint(self, body: bytes) -> None:
+        self.checkpoint = body
 
 
 def write_measurements(context: TaskContext, measurements: Sequence[Measurement]) -> None:

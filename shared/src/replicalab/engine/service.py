@@ -15,6 +15,7 @@ from celery.signals import worker_shutting_down
 
 from replicalab.db.database import Database
 from replicalab.domain.tasks import Queue
+from replicalab.engine.checkpoints import CheckpointSweeper
 from replicalab.engine.doorbells import answer, celery_app
 from replicalab.engine.handlers import Handlers
 from replicalab.engine.supervisor import ChildProcess, Supervisor
@@ -23,6 +24,7 @@ from replicalab.engine.workers import Node, Workers
 from replicalab.errors import DatabaseUnavailable
 from replicalab.processors import usable_processors
 from replicalab.settings import ServiceSettings
+from replicalab.storage.factory import open_store
 from replicalab.telemetry import configure_logging
 
 _log = logging.getLogger(__name__)
@@ -64,11 +66,14 @@ def run_service(
     app = celery_app(settings.broker.url.get_secret_value())
     answer(app, supervisor.run)
     poller = Poller(store, supervisor, attendance, poll_seconds=settings.engine.poll_seconds)
+    sweeper = CheckpointSweeper(database, lambda: open_store(settings.store))
     poller.start()
+    sweeper.start()
     try:
         _consume(app, supervisor, _arguments(queue, worker, settings.log_level))
     finally:
         poller.stop()
+        sweeper.stop()
         supervisor.close()
         database.close()
 

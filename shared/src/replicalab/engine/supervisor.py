@@ -16,6 +16,7 @@ from enum import Enum, auto
 from pathlib import Path
 
 from replicalab.engine.child import (
+    CheckpointSaved,
     Failure,
     Job,
     Message,
@@ -176,11 +177,13 @@ class Supervisor:
         inputs = tuple((task_input.role, ref) for task_input, ref in task.inputs if ref is not None)
         lease = Lease(self._settings)
         try:
-            child.pipe.send(Job(task.epoch, task.params.model_dump_json(), inputs))
+            child.pipe.send(
+                Job(task.key, task.epoch, task.params.model_dump_json(), inputs, task.checkpoint)
+            )
             while True:
                 message = child.receive(min(_POLL_SECONDS, self._settings.beat_seconds))
-                if isinstance(message, ProgressReport):
-                    lease.note(message)
+                if isinstance(message, ProgressReport | CheckpointSaved):
+                    self._note(message, lease, task)
                 elif message is not None:
                     return message
                 if lease.has_stalled():
@@ -190,6 +193,19 @@ class Supervisor:
                     return ending
         except (EOFError, OSError):
             return _Ending.DIED
+
+    def _note(
+        self, message: ProgressReport | CheckpointSaved, lease: Lease, task: ClaimedTask
+    ) -> None:
+        """Take in what a running task says; a checkpoint that cannot be noted is lost."""
+        if isinstance(message, ProgressReport):
+            lease.note(message)
+            return
+        try:
+            if not self._store.save_checkpoint(task.id, message.checkpoint):
+                _log.warning("checkpoint of task %d: its epoch is stale, dropped", task.id)
+        except DatabaseUnavailable as error:
+            _log.warning("checkpoint of task %d is lost: %s", task.id, error.detail)
 
     def _keep(self, lease: Lease, child: ChildProcess, task: ClaimedTask) -> _Ending | None:
         """Renew the lease when due, pass a stop on, and notice when patience is over."""

@@ -27,11 +27,13 @@ from replicalab.domain.measures import Measurement
 from replicalab.domain.states import ExperimentState, TaskState
 from replicalab.domain.tasks import Queue
 from replicalab.engine import endings, moves
+from replicalab.engine.checkpoints import newest_checkpoint, record_checkpoint
 from replicalab.engine.claimed import ClaimedTask, params_of, resolve_inputs
 from replicalab.engine.failures import POLICIES, FailureClass
 from replicalab.engine.journal import Journal
 from replicalab.engine.waiting import take_fairly
 from replicalab.engine.workers import is_drained
+from replicalab.storage.checkpoints import Checkpoint
 
 
 class BeatAnswer(Enum):
@@ -103,6 +105,7 @@ class TaskStore:
                 epoch=row.epoch,
                 params=params_of(row.params),
                 inputs=inputs,
+                checkpoint=newest_checkpoint(session, row.key),
             )
 
     def beat(self, task_id: int, epoch: int, progress: float, stage: str) -> BeatAnswer:
@@ -128,6 +131,11 @@ class TaskStore:
                 journal.task(task_id, "task-progress", progress=progress, stage=stage)
                 journal.write(session)
             return BeatAnswer.CANCEL if cancelled else BeatAnswer.GO_ON
+
+    def save_checkpoint(self, task_id: int, checkpoint: Checkpoint) -> bool:
+        """Let the next attempt begin at ``checkpoint``; False when its epoch is stale."""
+        with self._database.transaction() as session:
+            return record_checkpoint(session, task_id, checkpoint)
 
     def complete(
         self,
