@@ -15,6 +15,12 @@ from replicalab.domain.discretisations import (
     VeDiscretisation,
     VpDiscretisation,
 )
+from replicalab.domain.generators import (
+    EdmTraining,
+    PowerAverage,
+    PowerAverages,
+    TrainedGenerator,
+)
 from replicalab.domain.samplers import AblationSampler, DpmSolverSampler, HeunSampler
 from replicalab.domain.specs import SPEC, ExperimentSpec
 
@@ -80,6 +86,47 @@ def test_a_specification_that_makes_no_sense_is_refused(change: dict[str, Any]) 
     assert SPEC.validate_json(json.dumps(SMALLEST))
     with pytest.raises(ValidationError):
         SPEC.validate_json(json.dumps(SMALLEST | change))
+
+
+TRAINING: dict[str, Any] = {"kind": "edm", "images": 1000}
+
+
+@pytest.mark.parametrize(
+    ("change", "words"),
+    [
+        ({"snapshots": [1001]}, "must not exceed the 1000 images"),
+        ({"snapshots": [500, 500]}, "snapshots must rise"),
+        ({"snapshots": [0]}, "greater than or equal to 1"),
+        ({"precision": "float8"}, "float32"),
+        ({"power_averages": {"every_images": 3}}, "every_images must be at least 4"),
+        ({"power_averages": {"every_images": 100, "sigma_rel": [0.1]}}, "at least 2"),
+        ({"power_averages": {"every_images": 100, "sigma_rel": [0.1, 0.05]}}, "sigma_rel must"),
+        ({"power_averages": {"every_images": 100, "sigma_rel": [0.05, 0.3]}}, "less than or"),
+    ],
+    ids=str,
+)
+def test_a_training_that_makes_no_sense_is_refused(change: dict[str, Any], words: str) -> None:
+    assert EdmTraining.model_validate_json(json.dumps(TRAINING))
+    with pytest.raises(ValidationError, match=words):
+        EdmTraining.model_validate_json(json.dumps(TRAINING | change))
+
+
+def test_a_width_of_average_needs_a_training_that_keeps_power_averages() -> None:
+    power = PowerAverage(sigma_rel=0.07)
+    with pytest.raises(ValidationError, match="keeps power_averages"):
+        TrainedGenerator(training=EdmTraining(images=1000), ema=power)
+    keeping = EdmTraining(images=1000, power_averages=PowerAverages(every_images=4))
+    assert TrainedGenerator(training=keeping, ema=power).ema == power
+
+
+@pytest.mark.parametrize(
+    ("every", "moments"), [(400, (400, 800, 1000)), (500, (500, 1000)), (2000, (1000,))]
+)
+def test_power_averages_are_stored_at_intervals_and_at_the_end(
+    every: int, moments: tuple[int, ...]
+) -> None:
+    training = EdmTraining(images=1000, power_averages=PowerAverages(every_images=every))
+    assert training.power_snapshots == moments
 
 
 def test_names_are_normalised() -> None:

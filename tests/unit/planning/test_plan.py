@@ -6,7 +6,13 @@ from typing import Any
 import pytest
 
 from replicalab.domain.classifiers import CifarResNet18
-from replicalab.domain.generators import EdmTraining, TrainedGenerator
+from replicalab.domain.generators import (
+    EdmTraining,
+    HalfLifeAverage,
+    PowerAverage,
+    PowerAverages,
+    TrainedGenerator,
+)
 from replicalab.domain.measures import AccuracyMeasure, PrecisionRecallMeasure
 from replicalab.domain.networks import DdpmppNetwork
 from replicalab.domain.samplers import (
@@ -159,3 +165,44 @@ def test_a_network_that_cannot_halve_the_image_is_refused() -> None:
 def test_the_classifier_preset_is_part_of_every_network_task() -> None:
     new = changed(classifier=CifarResNet18(width=8))
     assert {type(t.params) for t in new} == {TrainClassifier, Embed, Evaluate, Project, Report}
+
+
+def test_every_width_of_average_is_chosen_from_one_training() -> None:
+    training = EdmTraining(
+        network=DdpmppNetwork(channel_mult=(1,)),
+        images=1000,
+        power_averages=PowerAverages(every_images=400),
+    )
+
+    def tasks(ema: HalfLifeAverage | PowerAverage) -> dict[TaskKind, list[TaskDefinition]]:
+        generator = TrainedGenerator(training=training, ema=ema)
+        spec = ExperimentSpec(name="ema", t_re=(18,), generator=generator)
+        found: dict[TaskKind, list[TaskDefinition]] = {}
+        for task in plan(spec).tasks:
+            found.setdefault(task.kind, []).append(task)
+        return found
+
+    plain, narrow, wide = (
+        tasks(ema)
+        for ema in (
+            HalfLifeAverage(),
+            PowerAverage(sigma_rel=0.05),
+            PowerAverage(sigma_rel=0.15),
+        )
+    )
+    trainings = {found[TaskKind.TRAIN_GENERATOR][0].key for found in (plain, narrow, wide)}
+    assert len(trainings) == 1
+    assert TaskKind.AVERAGE_GENERATOR not in plain
+    chosen = narrow[TaskKind.AVERAGE_GENERATOR][0]
+    assert chosen.key != wide[TaskKind.AVERAGE_GENERATOR][0].key
+    assert [i.role for i in chosen.inputs] == [
+        "description",
+        "averages:400",
+        "averages:800",
+        "averages:1000",
+    ]
+    generators = [i for i in narrow[TaskKind.RECONSTRUCT][0].inputs if i.role != "train"]
+    assert {i.key for i in generators} == {chosen.key}
+    assert not {t.key for t in narrow[TaskKind.RECONSTRUCT]} & {
+        t.key for t in wide[TaskKind.RECONSTRUCT] + plain[TaskKind.RECONSTRUCT]
+    }

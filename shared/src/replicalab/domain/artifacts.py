@@ -53,6 +53,16 @@ class NamedArtifact(Frozen):
     ref: ArtifactRef
 
 
+def snapshot_weights(images_seen: int) -> str:
+    """The half-life average as it was after so many images."""
+    return f"snapshot-{images_seen}.safetensors"
+
+
+def power_averages(images_seen: int) -> str:
+    """The power-function averages as they were after so many images."""
+    return f"power-averages-{images_seen}.safetensors"
+
+
 def ref_of(body: bytes, media_type: str) -> ArtifactRef:
     """The reference of ``body``."""
     return ArtifactRef(

@@ -4,13 +4,38 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Annotated, Literal
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from replicalab.domain.artifacts import ArtifactRef, Sha256
 from replicalab.domain.models import Frozen, Seed
 from replicalab.domain.networks import DdpmppNetwork, GeneratorForm, NetworkSpec
+from replicalab.domain.precisions import Precision
 from replicalab.domain.text import Licence, Name
 from replicalab.errors import UnknownGenerator
+
+MAX_SNAPSHOTS = 256
+
+
+class PowerAverages(Frozen):
+    """Power-function averages kept for a choice of width after training.
+
+    Karras et al. (2024), arXiv:2312.02696, section 3. Each is stored every ``every_images`` images
+    and at the end, in float32; more snapshots reach narrower widths with less error.
+    """
+
+    sigma_rel: tuple[Annotated[float, Field(ge=0.01, le=0.25)], ...] = Field(
+        default=(0.05, 0.10),
+        min_length=2,
+        max_length=4,
+        description="Widths to track, rising: standard deviation as a share of the training.",
+    )
+    every_images: int = Field(ge=1, description="Images seen between two snapshots.")
+
+    @model_validator(mode="after")
+    def _widths_must_rise(self) -> "PowerAverages":
+        if list(self.sigma_rel) != sorted(set(self.sigma_rel)):
+            raise ValueError("sigma_rel must rise strictly")
+        return self
 
 
 class EdmTraining(Frozen):
@@ -32,7 +57,65 @@ class EdmTraining(Frozen):
     augment_probability: float = Field(
         default=0.0, ge=0, le=1, description="Of each non-leaking augmentation; 0 trains without."
     )
+    is_conditional: bool = Field(default=True, description="Whether the network sees classes.")
+    precision: Precision = Field(
+        default="float32",
+        description="Of products in the network; float16 needs a CUDA device.",
+    )
+    snapshots: tuple[Annotated[int, Field(ge=1)], ...] = Field(
+        default=(),
+        max_length=MAX_SNAPSHOTS,
+        description="Images seen, rising, at which the half-life average is kept as well.",
+    )
+    power_averages: PowerAverages | None = Field(
+        default=None, description="What a width of average can be chosen from after training."
+    )
     seed: Seed = 0
+
+    @model_validator(mode="after")
+    def _snapshots_must_lie_in_the_training(self) -> "EdmTraining":
+        if list(self.snapshots) != sorted(set(self.snapshots)):
+            raise ValueError("snapshots must rise strictly")
+        if self.snapshots and self.snapshots[-1] > self.images:
+            raise ValueError(f"snapshots must not exceed the {self.images} images of the training")
+        every = self.power_averages.every_images if self.power_averages else self.images
+        if every * MAX_SNAPSHOTS < self.images:
+            raise ValueError(
+                f"power_averages: at most {MAX_SNAPSHOTS} snapshots are kept; every_images must be "
+                f"at least {-(-self.images // MAX_SNAPSHOTS)}"
+            )
+        return self
+
+    @property
+    def power_snapshots(self) -> tuple[int, ...]:
+        """Images seen at which the power averages are stored; the last is the end."""
+        if self.power_averages is None:
+            return ()
+        every = self.power_averages.every_images
+        return (*range(every, self.images, every), self.images)
+
+
+class HalfLifeAverage(Frozen):
+    """The average that the training keeps by its own half-life."""
+
+    kind: Literal["half-life"] = "half-life"
+
+
+class PowerAverage(Frozen):
+    """A power-function average of a width chosen after training.
+
+    The same training serves every width; it must keep ``power_averages``.
+    """
+
+    kind: Literal["power"] = "power"
+    sigma_rel: float = Field(
+        ge=0.01,
+        le=0.25,
+        description="Standard deviation of the profile as a share of the training.",
+    )
+
+
+EmaSpec = Annotated[HalfLifeAverage | PowerAverage, Field(discriminator="kind")]
 
 
 class BundledGenerator(Frozen):
@@ -47,6 +130,13 @@ class TrainedGenerator(Frozen):
 
     kind: Literal["trained"] = "trained"
     training: EdmTraining
+    ema: EmaSpec = HalfLifeAverage()
+
+    @model_validator(mode="after")
+    def _widths_need_snapshots(self) -> "TrainedGenerator":
+        if isinstance(self.ema, PowerAverage) and self.training.power_averages is None:
+            raise ValueError("ema: a width can be chosen only where training keeps power_averages")
+        return self
 
 
 class ImportedGenerator(Frozen):

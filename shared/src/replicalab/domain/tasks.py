@@ -13,7 +13,7 @@ from pydantic import Field, TypeAdapter
 from replicalab.domain.artifacts import ArtifactRef, Sha256
 from replicalab.domain.classifiers import ClassifierSpec
 from replicalab.domain.datasets import DatasetSpec
-from replicalab.domain.generators import EdmTraining
+from replicalab.domain.generators import EdmTraining, PowerAverage
 from replicalab.domain.measures import MeasureSpec
 from replicalab.domain.models import Frozen, Seed
 from replicalab.domain.precisions import Precision
@@ -42,7 +42,8 @@ class PrepareDataset(Frozen):
 class TrainGenerator(Frozen):
     """Write ``generator.safetensors``, ``generator.json``, ``training-curve.json``.
 
-    Inputs: ``train`` (one image set).
+    Also ``snapshot-<images>.safetensors`` and ``power-averages-<images>.safetensors`` where the
+    training asks for them. Inputs: ``train`` (one image set).
     """
 
     kind: Literal["train-generator"] = "train-generator"
@@ -59,6 +60,17 @@ class ImportGenerator(Frozen):
     kind: Literal["import-generator"] = "import-generator"
     file: ArtifactRef
     licence: Licence
+
+
+class AverageGenerator(Frozen):
+    """Write ``generator.safetensors``, ``generator.json``: an average of a width chosen now.
+
+    Inputs: ``description`` of the training; ``averages:<images>``, one role per snapshot of its
+    power averages.
+    """
+
+    kind: Literal["average-generator"] = "average-generator"
+    average: PowerAverage
 
 
 class Reconstruct(Frozen):
@@ -140,6 +152,7 @@ TaskParams = Annotated[
     PrepareDataset
     | TrainGenerator
     | ImportGenerator
+    | AverageGenerator
     | Reconstruct
     | TrainClassifier
     | Embed
@@ -158,6 +171,7 @@ class TaskKind(StrEnum):
     PREPARE_DATASET = "prepare-dataset"
     TRAIN_GENERATOR = "train-generator"
     IMPORT_GENERATOR = "import-generator"
+    AVERAGE_GENERATOR = "average-generator"
     RECONSTRUCT = "reconstruct"
     TRAIN_CLASSIFIER = "train-classifier"
     EMBED = "embed"
@@ -166,13 +180,17 @@ class TaskKind(StrEnum):
     REPORT = "report"
 
 
-KIND_VERSIONS: Mapping[TaskKind, int] = dict.fromkeys(TaskKind, 1)
+KIND_VERSIONS: Mapping[TaskKind, int] = {
+    **dict.fromkeys(TaskKind, 1),
+    TaskKind.TRAIN_GENERATOR: 2,  # draws became functions of (seed, step)
+}
 """Part of every task key; raise a kind's number when its code changes its output."""
 
 QUEUES: Mapping[TaskKind, Queue] = {
     TaskKind.PREPARE_DATASET: Queue.WORKER,
     TaskKind.TRAIN_GENERATOR: Queue.WORKER,
     TaskKind.IMPORT_GENERATOR: Queue.WORKER,
+    TaskKind.AVERAGE_GENERATOR: Queue.WORKER,
     TaskKind.RECONSTRUCT: Queue.WORKER,
     TaskKind.TRAIN_CLASSIFIER: Queue.WORKER,
     TaskKind.EMBED: Queue.WORKER,

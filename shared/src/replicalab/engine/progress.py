@@ -23,6 +23,7 @@ _PRIOR_SECONDS_PER_WORK: Mapping[TaskKind, float] = {
     TaskKind.PREPARE_DATASET: 3e-4,
     TaskKind.TRAIN_GENERATOR: 1e-3,
     TaskKind.IMPORT_GENERATOR: 1e-8,
+    TaskKind.AVERAGE_GENERATOR: 0.1,
     TaskKind.RECONSTRUCT: 5e-4,
     TaskKind.TRAIN_CLASSIFIER: 3e-4,
     TaskKind.EMBED: 4e-4,

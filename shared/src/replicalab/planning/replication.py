@@ -18,6 +18,7 @@ from replicalab.domain.generators import (
     BundledWeights,
     Catalogue,
     ImportedGenerator,
+    PowerAverage,
     TrainedGenerator,
     bundled_weights,
 )
@@ -37,7 +38,7 @@ from replicalab.domain.tasks import (
 from replicalab.errors import IncompatibleParts
 from replicalab.planning.builder import Plan, PlanBuilder
 from replicalab.planning.importing import add_import, weights_of
-from replicalab.planning.training import add_dataset, add_generator_training
+from replicalab.planning.training import add_averaging, add_dataset, add_generator_training
 
 SHARD_IMAGES = 500
 """Most images in one shard: short enough to cancel and to share a GPU, long enough to pay."""
@@ -104,10 +105,12 @@ class _ReplicationPlanner:
                 bundled = bundled_weights(name)
                 _check_fit(name, bundled, self._facts)
                 return bundled.sha256, []
-            case TrainedGenerator(training=training):
+            case TrainedGenerator(training=training, ema=ema):
                 key = add_generator_training(
                     self._builder, self._spec.dataset, self._dataset, training
                 )
+                if isinstance(ema, PowerAverage):
+                    key = add_averaging(self._builder, key, training, ema)
                 return None, _generator_inputs(key)
             case ImportedGenerator() as generator:
                 weights = weights_of(generator, self._catalogue)

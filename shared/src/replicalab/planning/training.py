@@ -2,9 +2,15 @@
 
 from replicalab.domain import artifacts
 from replicalab.domain.datasets import DatasetSpec, facts_of
-from replicalab.domain.generators import EdmTraining
+from replicalab.domain.generators import EdmTraining, PowerAverage
 from replicalab.domain.specs import TrainingSpec
-from replicalab.domain.tasks import PrepareDataset, TaskInput, TaskKey, TrainGenerator
+from replicalab.domain.tasks import (
+    AverageGenerator,
+    PrepareDataset,
+    TaskInput,
+    TaskKey,
+    TrainGenerator,
+)
 from replicalab.errors import IncompatibleParts
 from replicalab.planning.builder import Plan, PlanBuilder
 
@@ -32,6 +38,30 @@ def add_generator_training(
         TrainGenerator(training=training, classes=facts.classes),
         [TaskInput(role="train", key=dataset_key, artifact=artifacts.TRAIN_IMAGES)],
         work=training.images,
+    )
+
+
+def add_averaging(
+    builder: PlanBuilder, training_key: TaskKey, training: EdmTraining, average: PowerAverage
+) -> TaskKey:
+    """Add the task that makes an average of another width out of what a training stored."""
+    snapshots = training.power_snapshots
+    return builder.add(
+        AverageGenerator(average=average),
+        [
+            TaskInput(
+                role="description", key=training_key, artifact=artifacts.GENERATOR_DESCRIPTION
+            ),
+            *(
+                TaskInput(
+                    role=f"averages:{images}",
+                    key=training_key,
+                    artifact=artifacts.power_averages(images),
+                )
+                for images in snapshots
+            ),
+        ],
+        work=len(snapshots),
     )
 
 

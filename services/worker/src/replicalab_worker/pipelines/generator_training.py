@@ -11,17 +11,14 @@ from replicalab.domain.generators import EdmTraining
 from replicalab.domain.networks import EdmPreconditioningSpec, GeneratorForm
 from replicalab.domain.tasks import TrainGenerator
 from replicalab.engine.handlers import TaskContext
+from replicalab.errors import IncompatibleParts
 from replicalab.storage.image_sets import ImageSet
 from replicalab_worker.pipelines.checkpoints import save_weights
-from replicalab_worker.pipelines.generators import build_unet
 from replicalab_worker.pipelines.inputs import read_images
-from replicalab_worker.pipelines.losses import LossRecord
-from replicalab_worker.pipelines.pace import Pace
+from replicalab_worker.pipelines.training_run import CHECKPOINT_SECONDS, TrainingRun
+from replicalab_worker.runtime.device import dtype_of
 from replicalab_worker.science.diffusion.augmentation import AUGMENT_LABELS
-from replicalab_worker.science.diffusion.initialisation import initialise
-from replicalab_worker.science.diffusion.preconditioning import EdmPreconditioning
-from replicalab_worker.science.diffusion.training import EdmRecipe, EdmTrainer
-from replicalab_worker.science.pixels import from_pixels
+from replicalab_worker.science.diffusion.replicas import ONE_PROCESS, Replica
 from replicalab_worker.weights.description import GeneratorDescription, TrainedHere
 
 CURVE_POINTS = 200
@@ -29,60 +26,72 @@ FINAL_SHARE = 0.05
 
 
 class GeneratorTraining:
-    """Handler of ``train-generator``."""
+    """Handler of ``train-generator``, in one process.
 
-    def __init__(self, device: torch.device) -> None:
+    Args:
+        device: Where to train.
+        replica: Which of several processes this is; rank 0 alone writes.
+        checkpoint_seconds: Least time between two checkpoints.
+    """
+
+    def __init__(
+        self,
+        device: torch.device,
+        *,
+        replica: Replica = ONE_PROCESS,
+        checkpoint_seconds: float = CHECKPOINT_SECONDS,
+    ) -> None:
         self._device = device
+        self._replica = replica
+        self._checkpoint_seconds = checkpoint_seconds
 
     def __call__(self, context: TaskContext, params: TrainGenerator) -> None:
         """Train, then write the averaged weights, their description and the loss curve."""
         training = params.training
+        check_device(training, self._device, processes=self._replica.processes)
         images = read_images(context, "train", classes=params.classes)
         form = form_of(training, images, classes=params.classes)
-        trainer = self._new_trainer(form, training)
-        losses = self._train(context, trainer, images, params)
-        weights = save_weights(trainer.average)
-        images_seen = len(losses.values) * training.batch_size
-        description = GeneratorDescription(
-            **dict(form),
-            origin=TrainedHere(
-                training=training,
-                images_seen=images_seen,
-                final_loss=losses.mean_of_last(FINAL_SHARE),
-            ),
-            weights_sha256=hashlib.sha256(weights).hexdigest(),
+        run = TrainingRun(
+            context,
+            params,
+            form,
+            self._device,
+            replica=self._replica,
+            checkpoint_seconds=self._checkpoint_seconds,
         )
-        context.write(artifacts.GENERATOR_WEIGHTS, weights, artifacts.SAFETENSORS)
-        context.write(artifacts.GENERATOR_DESCRIPTION, description.to_bytes(), artifacts.JSON)
-        curve = loss_curve(losses.values, training.batch_size)
-        context.write(artifacts.TRAINING_CURVE, curve, artifacts.JSON)
+        run.finish(images)
+        if self._replica.rank == 0:
+            _write(context, run, form, training)
 
-    def _new_trainer(self, form: GeneratorForm, training: EdmTraining) -> EdmTrainer:
-        network = EdmPreconditioning(build_unet(form), sigma_data=training.sigma_data)
-        initialise(network, torch.Generator().manual_seed(training.seed))
-        return EdmTrainer(network.to(self._device), recipe_of(training))
 
-    def _train(
-        self,
-        context: TaskContext,
-        trainer: EdmTrainer,
-        images: ImageSet,
-        params: TrainGenerator,
-    ) -> LossRecord:
-        generator = torch.Generator(self._device).manual_seed(params.training.seed + 1)
-        losses, pace = LossRecord(params.training.seed), Pace()
-        for step in trainer.train(
-            from_pixels(images.images).to(self._device),
-            torch.from_numpy(images.labels).to(self._device),
-            classes=params.classes,
-            generator=generator,
-        ):
-            losses.add(step.loss)
-            if pace.is_due():
-                losses.read()
-                context.progress(step.images_seen, params.training.images, "training generator")
-        losses.read()
-        return losses
+def check_device(training: EdmTraining, device: torch.device, *, processes: int) -> None:
+    """Refuse with ``IncompatibleParts`` what this worker cannot train."""
+    dtype_of(training.precision, device)
+    if training.batch_size < processes:
+        raise IncompatibleParts(
+            f"A batch of {training.batch_size} cannot be shared by the {processes} processes of "
+            "this worker; raise batch_size."
+        )
+
+
+def _write(
+    context: TaskContext, run: TrainingRun, form: GeneratorForm, training: EdmTraining
+) -> None:
+    weights, losses = save_weights(run.trainer.average), run.losses
+    description = GeneratorDescription(
+        **dict(form),
+        origin=TrainedHere(
+            training=training,
+            images_seen=len(losses.values) * training.batch_size,
+            final_loss=losses.mean_of_last(FINAL_SHARE),
+            skipped_steps=run.skipped_steps,
+        ),
+        weights_sha256=hashlib.sha256(weights).hexdigest(),
+    )
+    context.write(artifacts.GENERATOR_WEIGHTS, weights, artifacts.SAFETENSORS)
+    context.write(artifacts.GENERATOR_DESCRIPTION, description.to_bytes(), artifacts.JSON)
+    curve = loss_curve(losses.values, training.batch_size)
+    context.write(artifacts.TRAINING_CURVE, curve, artifacts.JSON)
 
 
 def form_of(training: EdmTraining, images: ImageSet, *, classes: int) -> GeneratorForm:
@@ -93,23 +102,8 @@ def form_of(training: EdmTraining, images: ImageSet, *, classes: int) -> Generat
         preconditioning=EdmPreconditioningSpec(sigma_data=training.sigma_data),
         resolution=height,
         channels=channels,
-        classes=classes,
+        classes=classes if training.is_conditional else 0,
         augment_labels=AUGMENT_LABELS if training.augment_probability > 0 else 0,
-    )
-
-
-def recipe_of(training: EdmTraining) -> EdmRecipe:
-    """The part of a training specification that the training loop needs."""
-    return EdmRecipe(
-        images=training.images,
-        batch_size=training.batch_size,
-        learning_rate=training.learning_rate,
-        warmup_images=training.warmup_images,
-        ema_half_life_images=training.ema_half_life_images,
-        ema_rampup_ratio=training.ema_rampup_ratio,
-        log_sigma_mean=training.log_sigma_mean,
-        log_sigma_std=training.log_sigma_std,
-        augment_probability=training.augment_probability,
     )
 
 

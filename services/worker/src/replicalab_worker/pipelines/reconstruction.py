@@ -6,7 +6,6 @@ import numpy as np
 import numpy.typing as npt
 import torch
 from torch import Tensor
-from torch.nn import functional
 
 from replicalab.domain import artifacts
 from replicalab.domain.tasks import Reconstruct
@@ -19,7 +18,7 @@ from replicalab_worker.pipelines.sampling import check_levels, remaining_steps
 from replicalab_worker.runtime.batches import in_batches
 from replicalab_worker.runtime.device import batch_images, send
 from replicalab_worker.science.diffusion.noise import FIRST_STEP_DRAW, image_noise
-from replicalab_worker.science.diffusion.preconditioning import ClassDenoiser
+from replicalab_worker.science.diffusion.preconditioning import ClassDenoiser, class_vectors_of
 from replicalab_worker.science.diffusion.samplers import Denoiser, Step
 from replicalab_worker.science.pixels import from_pixels, to_pixels
 
@@ -59,7 +58,7 @@ class Reconstruction:
         done: int,
     ) -> npt.NDArray[np.uint8]:
         labels = send(torch.from_numpy(batch.labels), self._device)
-        classes = class_vectors(labels, generator.description.classes)
+        classes = class_vectors_of(labels, generator.description.classes)
         denoise = ClassDenoiser(generator.network, classes)
         noisy = self._diffuse(params, batch)
         images = noisy
@@ -91,13 +90,6 @@ class Reconstruction:
             return send(torch.from_numpy(drawn), self._device)
 
         return remaining_steps(params.sampler, params.t_re, denoise, noisy, noise)
-
-
-def class_vectors(labels: Tensor, classes: int) -> Tensor:
-    """One row for every label, float32: one-hot, or empty where the network has no classes."""
-    if classes == 0:
-        return labels.new_zeros((len(labels), 0), dtype=torch.float32)
-    return functional.one_hot(labels, classes).to(torch.float32)
 
 
 def _shard(images: ImageSet, first: int, count: int) -> ImageSet:

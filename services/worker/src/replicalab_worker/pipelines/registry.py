@@ -2,6 +2,7 @@
 
 from replicalab.domain.tasks import TaskKind
 from replicalab.engine.handlers import Handlers
+from replicalab_worker.pipelines.averaging import average_generator
 from replicalab_worker.pipelines.classifier_training import ClassifierTraining
 from replicalab_worker.pipelines.datasets import prepare_dataset
 from replicalab_worker.pipelines.embedding import Embedding
@@ -27,6 +28,7 @@ def handlers(weights: PinnedFolder) -> Handlers:
         TaskKind.PREPARE_DATASET: prepare_dataset,
         TaskKind.TRAIN_GENERATOR: GeneratorTraining(device),
         TaskKind.IMPORT_GENERATOR: import_generator,
+        TaskKind.AVERAGE_GENERATOR: average_generator,
         TaskKind.RECONSTRUCT: Reconstruction(device),
         TaskKind.TRAIN_CLASSIFIER: ClassifierTraining(device, PretrainedWeights(weights)),
         TaskKind.EMBED: Embedding(device),

@@ -5,7 +5,7 @@ from typing import Annotated, Literal
 from pydantic import Field, ValidationError
 
 from replicalab.domain.artifacts import Sha256
-from replicalab.domain.generators import EdmTraining
+from replicalab.domain.generators import EdmTraining, EmaSpec, HalfLifeAverage
 from replicalab.domain.models import Frozen
 from replicalab.domain.networks import GeneratorForm
 from replicalab.domain.text import Licence
@@ -19,6 +19,13 @@ class TrainedHere(Frozen):
     training: EdmTraining
     images_seen: int = Field(ge=1)
     final_loss: float = Field(description="Mean training loss over the last 5 % of the steps.")
+    skipped_steps: int = Field(default=0, ge=0, description="Left out, as float16 overflowed.")
+    ema: EmaSpec = Field(default=HalfLifeAverage(), description="Which average of the weights.")
+    ema_error: float = Field(
+        default=0.0,
+        ge=0,
+        description="Distance of its profile from the one asked for, as a share of its norm.",
+    )
 
 
 class ImportedSnapshot(Frozen):

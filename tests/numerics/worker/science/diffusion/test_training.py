@@ -1,11 +1,11 @@
-import itertools
 import math
 
 import pytest
 import torch
 
 from replicalab_worker.science.diffusion.augmentation import AUGMENT_LABELS, Augmentation
-from replicalab_worker.science.diffusion.dropout import Dropout, draw_dropout_from
+from replicalab_worker.science.diffusion.averages import half_life_decay
+from replicalab_worker.science.diffusion.draws import BatchOrder
 from replicalab_worker.science.diffusion.initialisation import initialise
 from replicalab_worker.science.diffusion.networks import DdpmppUnet
 from replicalab_worker.science.diffusion.preconditioning import (
@@ -17,9 +17,7 @@ from replicalab_worker.science.diffusion.preconditioning import (
 from replicalab_worker.science.diffusion.training import (
     EdmRecipe,
     EdmTrainer,
-    ema_decay,
     learning_rate,
-    shuffled_batches,
 )
 
 
@@ -34,6 +32,7 @@ def recipe(**changes: float) -> EdmRecipe:
         "log_sigma_mean": -1.2,
         "log_sigma_std": 1.2,
         "augment_probability": 0.0,
+        "seed": 0,
     } | changes
     return EdmRecipe(**values)  # type: ignore[arg-type]
 
@@ -66,10 +65,8 @@ def two_images() -> tuple[torch.Tensor, torch.Tensor]:
 def trained(seed: int, **changes: float) -> tuple[EdmTrainer, list[float]]:
     images, labels = two_images()
     augment_labels = AUGMENT_LABELS if changes.get("augment_probability") else 0
-    trainer = EdmTrainer(small_network(seed, augment_labels), recipe(**changes))
-    generator = torch.Generator().manual_seed(seed)
-    steps = trainer.train(images, labels, classes=2, generator=generator)
-    return trainer, [float(step.loss) for step in steps]
+    trainer = EdmTrainer(small_network(seed, augment_labels), recipe(seed=seed, **changes))
+    return trainer, [float(step.loss) for step in trainer.train(images, labels, classes=2)]
 
 
 def test_training_learns_the_data_of_each_class() -> None:
@@ -85,8 +82,9 @@ def test_the_loss_begins_at_one_as_the_preconditioning_promises() -> None:
     images = torch.randn(4096, 1, 4, 4, generator=torch.Generator().manual_seed(1)) * 0.5
     labels = torch.zeros(4096, dtype=torch.int64)
     trainer = EdmTrainer(small_network(), recipe(batch_size=4096, images=4096))
-    steps = trainer.train(images, labels, classes=2, generator=torch.Generator().manual_seed(0))
-    assert float(next(steps).loss) == pytest.approx(1.0, abs=0.03)
+    assert float(next(trainer.train(images, labels, classes=2)).loss) == pytest.approx(
+        1.0, abs=0.03
+    )
 
 
 def test_equal_seeds_train_equal_weights_and_others_do_not() -> None:
@@ -102,7 +100,7 @@ def test_training_touches_no_global_generator() -> None:
     trainer = EdmTrainer(network, recipe(images=64, augment_probability=0.5))
     before = torch.get_rng_state()
     images, labels = two_images()
-    list(trainer.train(images, labels, classes=2, generator=torch.Generator().manual_seed(0)))
+    list(trainer.train(images, labels, classes=2))
     assert torch.equal(torch.get_rng_state(), before)
 
 
@@ -122,16 +120,25 @@ def test_training_warms_up() -> None:
 
 
 def test_half_of_the_average_survives_a_half_life() -> None:
-    late = recipe(ema_half_life_images=3200)
-    assert ema_decay(late, 10**9) ** 100 == pytest.approx(0.5)
-    assert ema_decay(late, 6400) ** 10 == pytest.approx(0.5)  # ramp-up: 5 % of 6,400 images
+    def decay(images_seen: int) -> float:
+        return half_life_decay(images_seen, 32, half_life_images=3200, rampup_ratio=0.05)
+
+    assert decay(10**9) ** 100 == pytest.approx(0.5)
+    assert decay(6400) ** 10 == pytest.approx(0.5)  # ramp-up: 5 % of 6,400 images
 
 
 def test_every_image_comes_once_before_any_comes_again() -> None:
-    batches = shuffled_batches(10, 4, torch.Generator().manual_seed(0))
-    order = torch.cat(list(itertools.islice(batches, 5))).tolist()
-    assert sorted(order[:10]) == sorted(order[10:]) == list(range(10))
-    assert order[:10] != order[10:]
+    order = BatchOrder(10, 4, seed=0)
+    seen = torch.cat([order.batch(step) for step in range(5)]).tolist()
+    assert sorted(seen[:10]) == sorted(seen[10:]) == list(range(10))
+    assert seen[:10] != seen[10:]
+
+
+def test_the_order_of_a_step_does_not_need_the_steps_before() -> None:
+    order = BatchOrder(10, 24, seed=3)
+    in_sequence = [order.batch(step).tolist() for step in range(4)]
+    assert [BatchOrder(10, 24, seed=3).batch(step).tolist() for step in range(4)] == in_sequence
+    assert BatchOrder(10, 24, seed=4).batch(0).tolist() != in_sequence[0]
 
 
 def test_noise_levels_are_log_normal_and_weighted_by_the_inverse_of_the_output_scale() -> None:
@@ -181,17 +188,3 @@ def test_a_shifted_image_moves_by_an_eighth_of_its_size_per_unit_of_its_label() 
     torch.testing.assert_close(
         change, -labels[is_shifted, 7] * 0.125 * 32 * per_pixel, atol=1e-5, rtol=0
     )
-
-
-def test_dropout_keeps_the_mean_and_drops_the_share_asked_for() -> None:
-    layer = Dropout(0.25)
-    draw_dropout_from(layer, torch.Generator().manual_seed(0))
-    dropped = layer(torch.ones(100_000))
-    assert float((dropped == 0).float().mean()) == pytest.approx(0.25, abs=0.006)
-    assert float(dropped.mean()) == pytest.approx(1.0, abs=0.008)
-    assert torch.equal(layer.eval()(torch.ones(3)), torch.ones(3))
-
-
-def test_dropout_without_a_generator_is_refused() -> None:
-    with pytest.raises(ValueError, match="generator"):
-        Dropout(0.5)(torch.ones(3))

@@ -8,8 +8,9 @@ from abc import ABC, abstractmethod
 from typing import NamedTuple
 
 import torch
-from jaxtyping import Float
+from jaxtyping import Float, Int64
 from torch import Tensor, nn
+from torch.nn import functional
 
 Images = Float[Tensor, "batch channel height width"]
 ClassVectors = Float[Tensor, "batch class"]
@@ -164,6 +165,13 @@ class ClassDenoiser:
         levels = torch.full((len(noisy),), sigma, dtype=torch.float32, device=noisy.device)
         denoised: Tensor = self._network(noisy.to(torch.float32), levels, self._class_vectors)
         return denoised.to(noisy.dtype)
+
+
+def class_vectors_of(labels: Int64[Tensor, " batch"], classes: int) -> ClassVectors:
+    """One-hot rows of ``classes`` values; rows of length 0 for a network without classes."""
+    if classes == 0:
+        return torch.zeros(len(labels), 0, device=labels.device)
+    return functional.one_hot(labels, classes).to(torch.float32)
 
 
 def loss_weight(sigma: Levels, sigma_data: float) -> Levels:
