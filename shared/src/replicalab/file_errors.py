@@ -20,3 +20,21 @@ class WeightsUnavailable(FileUnavailable):
 
     slug = "weights-unavailable"
     title = "The weights are not available"
+
+
+class DatasetUnavailable(FileUnavailable):
+    """The files of a data set are not in the worker's data folder, or not those it is made of."""
+
+    slug = "dataset-unavailable"
+    title = "The data set is not available"
+
+
+class InvalidDataset(InvalidRequest):
+    """A folder of images is not a data set, or not the one that the specification describes."""
+
+    slug = "invalid-dataset"
+    title = "The folder of images is not the data set described"
+    remedy = (
+        "Correct the files that the detail names, or take the specification that "
+        "`replicalab datasets describe FOLDER` prints of the folder as it is now."
+    )

@@ -3,12 +3,15 @@
 import os
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
+from PIL import Image
 from typer.testing import CliRunner
 
 from replicalab.cli.app import app
 from replicalab.cli.exits import ExitCode, exit_code_of
+from replicalab.domain.datasets import ImageFolderDataset
 from replicalab.errors import (
     ArtifactCorrupt,
     DatabaseUnavailable,
@@ -99,3 +102,23 @@ def test_without_a_service_the_panel_says_what_to_do(tmp_path: os.PathLike[str])
 )
 def test_exit_codes_follow_the_families(error: type[ReplicaLabError], code: ExitCode) -> None:
     assert exit_code_of(error("why")) is code
+
+
+def test_presets_are_listed_with_what_they_are() -> None:
+    finished = run("presets")
+    assert finished.returncode == 0
+    for name in ("digits", "paper-cifar10", "paper-cifar100", "fast-cifar10"):
+        assert f"{name} " in finished.stdout
+
+
+def test_a_folder_of_images_is_described_as_a_specification(tmp_path: Path) -> None:
+    for name in ("cats", "dogs"):
+        (tmp_path / "pets" / name).mkdir(parents=True)
+        for number in range(3):
+            Image.new("L", (9, 8)).save(tmp_path / "pets" / name / f"{number}.png")
+    finished = run("datasets", "describe", str(tmp_path / "pets"), "--name", "lab/pets")
+    described = ImageFolderDataset.model_validate_json(finished.stdout)
+    assert (described.folder, described.resolution, described.channels) == ("lab/pets", 8, 1)
+    refused = run("datasets", "describe", str(tmp_path))
+    assert refused.returncode == ExitCode.USAGE
+    assert "is not the data set described" in refused.stderr

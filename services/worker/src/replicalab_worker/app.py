@@ -4,18 +4,22 @@ from functools import partial
 
 from replicalab.domain.tasks import Queue
 from replicalab.engine.service import run_service
-from replicalab.file_errors import WeightsUnavailable
+from replicalab.file_errors import DatasetUnavailable, FileUnavailable, WeightsUnavailable
 from replicalab_worker.downloads import fetch
 from replicalab_worker.pipelines.pinned_files import PinnedFolder
 from replicalab_worker.pipelines.registry import handlers
-from replicalab_worker.settings import WorkerSettings
+from replicalab_worker.settings import DatasetSettings, WeightsSettings, WorkerSettings
 
 
 def main() -> None:
     """Serve the worker queue until SIGTERM."""
     settings = WorkerSettings()
-    weights = settings.weights
-    published = PinnedFolder(
-        weights.folder, WeightsUnavailable, fetch if weights.may_download else None
-    )
-    run_service(Queue.WORKER, partial(handlers, published), settings)
+    datasets = _folder(settings.datasets, DatasetUnavailable)
+    weights = _folder(settings.weights, WeightsUnavailable)
+    run_service(Queue.WORKER, partial(handlers, datasets, weights), settings)
+
+
+def _folder(
+    settings: DatasetSettings | WeightsSettings, problem: type[FileUnavailable]
+) -> PinnedFolder:
+    return PinnedFolder(settings.folder, problem, fetch if settings.may_download else None)

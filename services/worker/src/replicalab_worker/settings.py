@@ -13,6 +13,13 @@ def _cached(name: str) -> Path:
     return Path(cache) / "replicalab" / name
 
 
+class DatasetSettings(SettingGroup):
+    """Where files of public data sets and folders of images lie."""
+
+    folder: Path = Field(default_factory=lambda: _cached("datasets"))
+    may_download: bool = Field(default=False, description="Fetch public files that are missing.")
+
+
 class WeightsSettings(SettingGroup):
     """Where files of published weights lie."""
 
@@ -21,6 +28,7 @@ class WeightsSettings(SettingGroup):
 
 
 class WorkerSettings(ServiceSettings):
-    """What every service needs, and the folder that only the worker reads."""
+    """What every service needs, and the folders that only the worker reads."""
 
+    datasets: DatasetSettings = DatasetSettings()
     weights: WeightsSettings = WeightsSettings()

@@ -13,7 +13,7 @@ from uuid import UUID
 
 import typer
 
-from replicalab.cli import account_commands, worker_commands
+from replicalab.cli import account_commands, dataset_commands, worker_commands
 
 if TYPE_CHECKING:
     from replicalab.cli.experiments import Commands
@@ -43,7 +43,7 @@ class Form(StrEnum):
 
 Experiment = Annotated[UUID, typer.Argument(help="Id of the experiment.")]
 File = Annotated[str | None, typer.Argument(help="Specification as JSON; - reads standard input.")]
-Preset = Annotated[str | None, typer.Option(help="A ready specification: digits.")]
+Preset = Annotated[str | None, typer.Option(help="A ready specification; see `presets`.")]
 Data = Annotated[
     Path | None, typer.Option(help="Folder of databases and artifacts; ./var by default.")
 ]
@@ -217,6 +217,17 @@ app.command()(account_commands.login)
 app.command()(account_commands.whoami)
 app.add_typer(account_commands.tokens)
 app.add_typer(worker_commands.workers)
+app.add_typer(dataset_commands.datasets)
+
+
+@app.command()
+def presets() -> None:
+    """List the ready specifications."""
+    from replicalab.cli.specifications import PRESETS
+
+    for name, preset in PRESETS.items():
+        summary = (preset.__doc__ or "").partition("\n")[0]
+        typer.echo(f"{name:24s}{summary}")
 
 
 @app.command()

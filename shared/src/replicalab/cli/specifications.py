@@ -6,13 +6,24 @@ from pathlib import Path
 
 from pydantic import ValidationError
 
-from replicalab.domain.presets import digits_study, digits_training
+from replicalab.domain.presets import (
+    digits_study,
+    digits_training,
+    fast_cifar10,
+    paper_cifar10,
+    paper_cifar10_quality,
+    paper_cifar100,
+)
 from replicalab.domain.specs import SPEC, ExperimentSpec, TrainingSpec
 from replicalab.errors import InvalidRequest
 
 PRESETS: Mapping[str, Callable[[], ExperimentSpec | TrainingSpec]] = {
     "digits": digits_study,
     "digits-training": digits_training,
+    "paper-cifar10": paper_cifar10,
+    "paper-cifar10-quality": paper_cifar10_quality,
+    "paper-cifar100": paper_cifar100,
+    "fast-cifar10": fast_cifar10,
 }
 
 

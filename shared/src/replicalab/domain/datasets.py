@@ -1,11 +1,15 @@
 """Data sets a study can start from."""
 
 from dataclasses import dataclass
-from typing import Literal, assert_never
+from typing import Annotated, Literal, assert_never
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
+from replicalab.domain.artifacts import Sha256
 from replicalab.domain.models import Frozen, Seed
+
+STL10_RESOLUTION = 96
+FEWEST_TRAINING_IMAGES = 2
 
 
 class DigitsDataset(Frozen):
@@ -15,7 +19,78 @@ class DigitsDataset(Frozen):
     split_seed: Seed = Field(default=0, description="Seed of the stratified split.")
 
 
-DatasetSpec = DigitsDataset
+class Cifar10Dataset(Frozen):
+    """CIFAR-10, Krizhevsky (2009): its own split."""
+
+    kind: Literal["cifar10"] = "cifar10"
+
+
+class Cifar100Dataset(Frozen):
+    """CIFAR-100, Krizhevsky (2009): its own split, the hundred fine labels."""
+
+    kind: Literal["cifar100"] = "cifar100"
+
+
+class SvhnDataset(Frozen):
+    """Street View House Numbers, Netzer et al. (2011): cropped digits, without ``extra``."""
+
+    kind: Literal["svhn"] = "svhn"
+
+
+class Stl10Dataset(Frozen):
+    """STL-10, Coates et al. (2011): its labelled images."""
+
+    kind: Literal["stl10"] = "stl10"
+    resolution: int = Field(
+        default=STL10_RESOLUTION,
+        ge=8,
+        le=STL10_RESOLUTION,
+        description="Height and width after resizing (Lanczos), pixels.",
+    )
+
+
+class ImageFolderDataset(Frozen):
+    """A folder of class folders under the worker's data folder, or two, ``train`` and ``test``.
+
+    ``replicalab datasets describe FOLDER`` prints this of a folder. The worker refuses a folder
+    that is not exactly what is said here.
+    """
+
+    kind: Literal["imagefolder"] = "imagefolder"
+    folder: str = Field(
+        max_length=200,
+        pattern=r"^[A-Za-z0-9_][A-Za-z0-9_.-]*(/[A-Za-z0-9_][A-Za-z0-9_.-]*)*$",
+        description="Path under the worker's data folder.",
+    )
+    sha256: Sha256 = Field(description="Digest of the paths and contents of all images.")
+    train_images: int = Field(ge=FEWEST_TRAINING_IMAGES, le=10**7)
+    test_images: int = Field(ge=1, le=10**7)
+    classes: int = Field(ge=2, le=100_000)
+    resolution: int = Field(
+        ge=8, le=1024, description="Height and width after cropping to the middle and resizing."
+    )
+    channels: Literal[1, 3] = Field(description="1 is grey, 3 is RGB; images are converted.")
+    split_seed: Seed | None = Field(
+        default=None,
+        description="Seed of a stratified split; null where the folder has train and test.",
+    )
+
+    @model_validator(mode="after")
+    def _every_class_must_be_in_both_splits(self) -> "ImageFolderDataset":
+        if min(self.train_images, self.test_images) < self.classes:
+            raise ValueError("both splits need at least one image of each class")
+        return self
+
+
+DatasetSpec = Annotated[
+    DigitsDataset
+    | Cifar10Dataset
+    | Cifar100Dataset
+    | SvhnDataset
+    | Stl10Dataset
+    | ImageFolderDataset,
+    Field(discriminator="kind"),
+]
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,8 +108,22 @@ def facts_of(dataset: DatasetSpec) -> DatasetFacts:
     """The sizes of ``dataset``."""
     match dataset:
         case DigitsDataset():
+            return DatasetFacts(1297, 500, classes=10, resolution=8, channels=1)
+        case Cifar10Dataset():
+            return DatasetFacts(50_000, 10_000, classes=10, resolution=32, channels=3)
+        case Cifar100Dataset():
+            return DatasetFacts(50_000, 10_000, classes=100, resolution=32, channels=3)
+        case SvhnDataset():
+            return DatasetFacts(73_257, 26_032, classes=10, resolution=32, channels=3)
+        case Stl10Dataset(resolution=resolution):
+            return DatasetFacts(5000, 8000, classes=10, resolution=resolution, channels=3)
+        case ImageFolderDataset():
             return DatasetFacts(
-                train_images=1297, test_images=500, classes=10, resolution=8, channels=1
+                dataset.train_images,
+                dataset.test_images,
+                classes=dataset.classes,
+                resolution=dataset.resolution,
+                channels=dataset.channels,
             )
         case _:
             assert_never(dataset)

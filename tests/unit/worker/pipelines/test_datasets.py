@@ -1,16 +1,23 @@
+from pathlib import Path
+
 import numpy as np
 
 from replicalab.domain import artifacts
 from replicalab.domain.datasets import DigitsDataset, facts_of
 from replicalab.domain.tasks import PrepareDataset
 from replicalab.engine.handlers import MemoryContext
+from replicalab.file_errors import DatasetUnavailable
 from replicalab.storage.image_sets import ImageSet
-from replicalab_worker.pipelines.datasets import prepare_dataset
+from replicalab_worker.pipelines.datasets import DatasetPreparation
+from replicalab_worker.pipelines.pinned_files import PinnedFolder
+
+NOWHERE = PinnedFolder(Path("nowhere"), DatasetUnavailable)
 
 
 def prepared(split_seed: int) -> tuple[ImageSet, ImageSet]:
     context = MemoryContext()
-    prepare_dataset(context, PrepareDataset(dataset=DigitsDataset(split_seed=split_seed)))
+    dataset = DigitsDataset(split_seed=split_seed)
+    DatasetPreparation(NOWHERE)(context, PrepareDataset(dataset=dataset))
     return (
         ImageSet.from_bytes(context.outputs[artifacts.TRAIN_IMAGES]),
         ImageSet.from_bytes(context.outputs[artifacts.TEST_IMAGES]),

@@ -1,0 +1,85 @@
+"""Data sets from folders of images, held against the specification that describes them."""
+
+import numpy as np
+from sklearn.model_selection import train_test_split
+
+from replicalab.domain.datasets import ImageFolderDataset
+from replicalab.file_errors import DatasetUnavailable, InvalidDataset
+from replicalab.storage.image_folders import ImageFolder, LabelledFiles, read_images, scan
+from replicalab.storage.image_sets import ImageSet
+from replicalab_worker.pipelines.pace import Pace
+from replicalab_worker.pipelines.pinned_files import PinnedFolder, Report
+from replicalab_worker.pipelines.public_datasets import Splits
+
+
+def read_image_folder(folder: PinnedFolder, dataset: ImageFolderDataset, report: Report) -> Splits:
+    """Both splits of the folder that ``dataset`` describes.
+
+    Raises:
+        DatasetUnavailable: There is no such folder.
+        InvalidDataset: It is not what the specification says; the detail says what was found.
+    """
+    root = folder.folder / dataset.folder
+    if not root.is_dir():
+        raise DatasetUnavailable(
+            f"There is no folder {root}. Put the class folders there whose images have the digest "
+            f"{dataset.sha256}.",
+            folder=str(root),
+            sha256=dataset.sha256,
+        )
+    found = scan(root)
+    train, test = _splits(found, dataset)
+    _check(found, dataset, (len(train), len(test)))
+    return _images(train, dataset, report), _images(test, dataset, report)
+
+
+def _splits(found: ImageFolder, dataset: ImageFolderDataset) -> tuple[LabelledFiles, LabelledFiles]:
+    if (found.test is None) != (dataset.split_seed is not None):
+        raise InvalidDataset(
+            f"{found.root} {'has no' if found.test is None else 'has'} folders train and test, so "
+            f"split_seed must {'be given' if found.test is None else 'be null'}."
+        )
+    if found.test is not None:
+        return found.train, found.test
+    _check_number(found, "images", len(found.train), dataset.train_images + dataset.test_images)
+    chosen, tested = train_test_split(
+        np.arange(len(found.train)),
+        test_size=dataset.test_images,
+        random_state=dataset.split_seed,
+        stratify=found.train.labels,
+    )
+    return _part(found.train, np.sort(chosen)), _part(found.train, np.sort(tested))
+
+
+def _part(files: LabelledFiles, places: np.ndarray) -> LabelledFiles:
+    return LabelledFiles(tuple(files.paths[place] for place in places), files.labels[places])
+
+
+def _check(found: ImageFolder, dataset: ImageFolderDataset, sizes: tuple[int, int]) -> None:
+    _check_number(found, "classes", len(found.classes), dataset.classes)
+    _check_number(found, "training images", sizes[0], dataset.train_images)
+    _check_number(found, "test images", sizes[1], dataset.test_images)
+    sha256 = found.digest()
+    if sha256 != dataset.sha256:
+        raise InvalidDataset(
+            f"The images in {found.root} have the digest {sha256}, not {dataset.sha256}.",
+            sha256=sha256,
+        )
+
+
+def _check_number(found: ImageFolder, what: str, number: int, expected: int) -> None:
+    if number != expected:
+        raise InvalidDataset(f"{found.root} holds {number} {what}, not {expected}.")
+
+
+def _images(files: LabelledFiles, dataset: ImageFolderDataset, report: Report) -> ImageSet:
+    pace = Pace()
+
+    def progress(done: int, total: int) -> None:
+        if pace.is_due():
+            report(done, total, "reading images")
+
+    images = read_images(
+        files, resolution=dataset.resolution, channels=dataset.channels, progress=progress
+    )
+    return ImageSet(images, files.labels, np.arange(len(images), dtype=np.int64))
