@@ -6,6 +6,7 @@ from collections.abc import Iterable, Mapping
 import numpy as np
 import numpy.typing as npt
 import torch
+from torch import nn
 
 from replicalab.domain import artifacts
 from replicalab.domain.networks import GeneratorForm
@@ -48,9 +49,11 @@ def checked_arrays(form: GeneratorForm, tensors: Tensors) -> Mapping[str, npt.ND
     """Every tensor that the network of ``form`` has, as float32.
 
     Raises:
-        UnsafeCheckpoint: Names, shapes or types are not the network's, or values not finite.
+        UnsafeCheckpoint: Names, shapes, types or constants are not the network's, or values are
+            not finite.
     """
-    expected = _expected(form)
+    network = _empty_network(form)
+    expected = {name: tuple(value.shape) for name, value in network.state_dict().items()}
     missing, extra = expected.keys() - tensors.keys(), tensors.keys() - expected.keys()
     if missing:
         raise UnsafeCheckpoint(f"The file lacks {len(missing)} tensors: {_names(missing)}.")
@@ -58,14 +61,21 @@ def checked_arrays(form: GeneratorForm, tensors: Tensors) -> Mapping[str, npt.ND
         raise UnsafeCheckpoint(
             f"The file has {len(extra)} tensors that the network does not: {_names(extra)}."
         )
-    return {name: _checked(name, tensors[name], shape) for name, shape in expected.items()}
+    arrays = {name: _checked(name, tensors[name], shape) for name, shape in expected.items()}
+    for name, constant in network.named_buffers():
+        is_known = name in arrays and not constant.is_meta
+        if is_known and not np.allclose(arrays[name], constant.numpy(), atol=1e-6):
+            raise UnsafeCheckpoint(f"{name} is not the constant that such networks compute with.")
+    return arrays
 
 
-def _expected(form: GeneratorForm) -> dict[str, tuple[int, ...]]:
-    """Shapes of everything that the network holds; no memory is taken for it."""
-    with torch.device("meta"):
-        network = build_network(form)
-    return {name: tuple(value.shape) for name, value in network.state_dict().items()}
+def _empty_network(form: GeneratorForm) -> nn.Module:
+    """A network with constants, such as its resampling filters, whose weights take no memory."""
+    try:
+        with torch.device("meta"):
+            return build_network(form)
+    except (ValueError, RuntimeError) as error:
+        raise UnsafeCheckpoint(f"No network has the form of the file: {error}") from error
 
 
 def _checked(name: str, tensor: StoredTensor, shape: tuple[int, ...]) -> npt.NDArray[np.float32]:

@@ -7,6 +7,8 @@ from replicalab.domain.networks import GeneratorForm
 from replicalab.errors import UnsafeCheckpoint
 from replicalab_worker.weights.description import GeneratorDescription
 from replicalab_worker.weights.safetensors_files import LENGTH_BYTES, read_safetensors
+from replicalab_worker.weights.snapshots import archives
+from replicalab_worker.weights.snapshots import reading as snapshots
 from replicalab_worker.weights.tensors import Tensors
 
 DESCRIPTION = "generator"
@@ -32,10 +34,18 @@ def read_generator(body: bytes) -> GeneratorFile:
     Raises:
         UnsafeCheckpoint: It is of no format that is read, or not what it says.
     """
+    if body.startswith(snapshots.SIGNATURE):
+        return GeneratorFile(*snapshots.read_snapshot(body))
+    if body.startswith(archives.SIGNATURE):
+        raise archives.refusal_of(body)
     if body[LENGTH_BYTES : LENGTH_BYTES + 1] == b"{":
         tensors, metadata = read_safetensors(body)
         return GeneratorFile(_form(metadata), tensors)
-    raise UnsafeCheckpoint("The file is no safetensors file.")
+    raise UnsafeCheckpoint(
+        "The file is neither a snapshot (edm-*.pkl) nor a safetensors file."
+        if body
+        else "The file is empty."
+    )
 
 
 def _form(metadata: Mapping[str, str]) -> GeneratorForm:

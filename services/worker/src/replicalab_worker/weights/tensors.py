@@ -73,7 +73,9 @@ def stored_tensor(
     size = math.prod(shape)
     steps = contiguous_strides(shape) if strides is None else tuple(strides)
     if len(steps) != len(shape) or min(steps, default=0) < 0:
-        raise UnsafeCheckpoint(f"A tensor of {len(shape)} dimensions has {len(steps)} strides.")
+        raise UnsafeCheckpoint(
+            f"A tensor of {len(shape)} dimensions has the strides {_short(steps)}."
+        )
     last = offset + sum((n - 1) * step for n, step in zip(shape, steps, strict=True))
     if size > values or (size and last >= values):
         raise UnsafeCheckpoint(

@@ -21,6 +21,8 @@ Resampling = Literal["none", "up", "down"]
 MAX_GROUPS = 32
 MIN_CHANNELS_PER_GROUP = 4
 BOX_TAPS = (1.0, 1.0)
+CONSTANT = torch.device("cpu")
+"""Constants have values even in a network on the meta device, whose weights have none."""
 FOURIER_SCALE = 16.0
 """Std of the random frequencies, Song et al. (2021), arXiv:2011.13456."""
 
@@ -40,7 +42,7 @@ class PositionalEmbedding(nn.Module):
         super().__init__()
         half = channels // 2
         last = half - 1 if has_endpoint else half
-        exponents = torch.arange(half, dtype=torch.float64) / max(last, 1)
+        exponents = torch.arange(half, dtype=torch.float64, device=CONSTANT) / max(last, 1)
         frequencies = (10_000**-exponents).to(torch.float32)
         self.register_buffer("frequencies", frequencies, persistent=False)
         self._is_sine_first = is_sine_first
@@ -86,7 +88,7 @@ class Resampler(nn.Module):
         self._is_box = tuple(filter_taps) == BOX_TAPS
         self._repeats_pixels = self._is_box and resampling == "up"
         if resampling != "none":
-            taps = torch.tensor(filter_taps, dtype=torch.float32)
+            taps = torch.tensor(filter_taps, dtype=torch.float32, device=CONSTANT)
             filter_2d = taps.outer(taps)[None, None] / taps.sum() ** 2
             self.register_buffer("resample_filter", filter_2d)
 

@@ -1,0 +1,1 @@
+"""Generators in files of others, read without running anything of them."""
