@@ -76,10 +76,22 @@ def test_a_lost_doorbell_rings_again_less_and_less_often(
     broker.flushall()
     pass_time(REDISPATCH_SECONDS + 1)
     assert dispatcher.dispatch() == 1
+    broker.flushall()
     pass_time(REDISPATCH_SECONDS + 1)
     assert dispatcher.dispatch() == 0
     pass_time(REDISPATCH_SECONDS + 1)
     assert dispatcher.dispatch() == 1
+
+
+def test_while_no_worker_is_there_the_broker_does_not_fill_up(
+    lab: Lab, dispatcher: Dispatcher, broker: "redis.Redis", pass_time: Callable[[float], None]
+) -> None:
+    submit(lab, WIDE)
+    lab.complete(lab.must_claim())
+    for _ in range(5):
+        dispatcher.dispatch()
+        pass_time(10 * REDISPATCH_SECONDS)
+    assert waiting_doorbells(broker) == 4
 
 
 def test_without_a_broker_tasks_stay_unstamped_and_workers_find_them(lab: Lab) -> None:

@@ -37,8 +37,14 @@ class Dispatcher:
 
     def _dispatch_queue(self, queue: Queue) -> int:
         with self._database.transaction() as session:
-            ringing = self._overdue(session, queue)
-            ringing += take_fairly(session, queue, self._room(session, queue))
+            running, rung = self._under_way(session, queue)
+            ringing: list[int] = []
+            # Doorbells that lie unanswered need no others beside them: the broker must not fill
+            # up while no worker is there.
+            if rung and self._doorbells.waiting(queue) < rung:
+                ringing = self._overdue(session, queue)
+            room = max(_room(running) - rung, 0)
+            ringing += take_fairly(session, queue, room)
             for task_id in ringing:
                 self._doorbells.ring(queue, task_id)
             session.execute(
@@ -70,8 +76,8 @@ class Dispatcher:
         seconds = self._redispatch_seconds * sa.func.power(2.0, doublings)
         return TaskRow.dispatched_at < NOW - sa.func.make_interval(0, 0, 0, 0, 0, 0, seconds)
 
-    def _room(self, session: Session, queue: Queue) -> int:
-        """How many more doorbells may wait: twice the busy workers, at least four."""
+    def _under_way(self, session: Session, queue: Queue) -> tuple[int, int]:
+        """How many tasks run, and for how many a doorbell was rung that nobody has answered."""
         count = sa.select(sa.func.count()).select_from(TaskRow).where(TaskRow.queue == queue)
         running = session.scalar(count.where(TaskRow.state == TaskState.RUNNING)) or 0
         rung = session.scalar(
@@ -81,4 +87,9 @@ class Dispatcher:
                 TaskRow.held.is_(False),
             )
         )
-        return max(max(2 * running, 4) - (rung or 0), 0)
+        return running, rung or 0
+
+
+def _room(running: int) -> int:
+    """How many doorbells may wait: twice the busy workers, at least four."""
+    return max(2 * running, 4)

@@ -5,9 +5,11 @@ early, never retried by Celery, and has no result.
 """
 
 from collections.abc import Callable
+from typing import Any
 
 from celery import Celery
 from kombu.exceptions import OperationalError
+from redis.exceptions import RedisError
 
 from replicalab.domain.tasks import Queue
 from replicalab.errors import BrokerUnavailable
@@ -56,6 +58,15 @@ class Doorbells:
             self._app.send_task(DOORBELL, args=[task_id], queue=queue.value)
         except (OperationalError, OSError) as error:
             raise BrokerUnavailable(f"The doorbell of task {task_id} was not sent.") from error
+
+    def waiting(self, queue: Queue) -> int:
+        """Doorbells that nobody has answered yet; raises ``BrokerUnavailable``."""
+        try:
+            with self._app.connection_for_write(connect_timeout=_TIMEOUT_SECONDS) as connection:
+                channel: Any = connection.default_channel
+                return int(channel.client.llen(queue.value))
+        except (OperationalError, OSError, RedisError) as error:
+            raise BrokerUnavailable("The broker does not answer.") from error
 
     def check(self) -> None:
         """Raise ``BrokerUnavailable`` unless the broker answers."""
