@@ -87,9 +87,20 @@ class ServiceSettings(BaseSettings):
     log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = "INFO"
 
 
+class LoginSettings(SettingGroup):
+    """Passwords of the PostgreSQL roles that the services log in as."""
+
+    gateway: SecretStr
+    scheduler: SecretStr
+    runner: SecretStr = Field(description="Of workers and the metrics service.")
+
+
 class MigrationSettings(BaseSettings):
     """What the one-shot migration reads."""
 
     model_config = ServiceSettings.model_config
 
-    database: DatabaseSettings
+    database: DatabaseSettings = Field(description="As the owner of the database.")
+    logins: LoginSettings | None = Field(
+        default=None, description="Without them every service logs in as the owner."
+    )

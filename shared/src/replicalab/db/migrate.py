@@ -7,6 +7,7 @@ from pathlib import Path
 from alembic import command
 from alembic.config import Config
 
+from replicalab.db.roles import ServiceRole, prepare_logins
 from replicalab.settings import MigrationSettings
 
 
@@ -33,7 +34,18 @@ def upgrade(url: str, revision: str = "head") -> None:
 
 def main() -> int:
     """Entry point of the one-shot migration container."""
-    upgrade(MigrationSettings().database.url.get_secret_value())
+    settings = MigrationSettings()
+    url = settings.database.url.get_secret_value()
+    upgrade(url)
+    if settings.logins is not None:
+        prepare_logins(
+            url,
+            {
+                ServiceRole.GATEWAY: settings.logins.gateway.get_secret_value(),
+                ServiceRole.SCHEDULER: settings.logins.scheduler.get_secret_value(),
+                ServiceRole.RUNNER: settings.logins.runner.get_secret_value(),
+            },
+        )
     return 0
 
 

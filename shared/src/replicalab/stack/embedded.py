@@ -6,7 +6,7 @@ import signal
 import sys
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from types import TracebackType
 from typing import Self
@@ -15,6 +15,7 @@ import httpx
 
 from replicalab.db.database import Database
 from replicalab.db.migrate import upgrade
+from replicalab.db.roles import ServiceRole, login_url, prepare_logins
 from replicalab.errors import InvalidRequest, ServiceUnreachable
 from replicalab.stack.ports import LOOPBACK, PortClaim, free_port, is_free
 from replicalab.stack.postgres import EmbeddedPostgres
@@ -163,7 +164,7 @@ class EmbeddedStack:
         self._write_state(is_ready=False)
         database_url = os.environ.get(DATABASE_URL) or self._start_postgres(servers)
         broker_url = os.environ.get(BROKER_URL) or self._start_valkey(servers)
-        _migrate(database_url)
+        urls = _migrate(database_url)
         environment = service_environment(
             self._data,
             mark=self._mark,
@@ -172,7 +173,7 @@ class EmbeddedStack:
             broker_url=broker_url,
         )
         for service in services_of_this_machine():
-            program = service.program(environment, self._data.new_log(service.name))
+            program = service.program({**environment, DATABASE_URL: urls[service.role]}, self._data.new_log(service.name))
             is_ready = self._is_gateway_ready if service.name == GATEWAY else _is_started
             services.start(program, self._unless_stopped(is_ready), timeout_seconds=READY_SECONDS)
             self._tell(f"{service.name} started")
@@ -260,13 +261,19 @@ def _is_started() -> bool:
     return True
 
 
-def _migrate(database_url: str) -> None:
+def _migrate(database_url: str) -> Mapping[ServiceRole, str]:
+    """Bring the database to the present schema; returns the URL that each service gets."""
     database = Database(database_url, pool_size=1)
     try:
         database.check()
     finally:
         database.close()
     upgrade(database_url)
+    if os.environ.get(DATABASE_URL):  # the user's own server, whose logins are theirs to make
+        return dict.fromkeys(ServiceRole, database_url)
+    passwords = {role: secrets.token_urlsafe(24) for role in ServiceRole}
+    prepare_logins(database_url, passwords)
+    return {role: login_url(database_url, role, passwords[role]) for role in ServiceRole}
 
 
 def _exit_on_sigterm() -> None:

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from replicalab.db.roles import ServiceRole
 from replicalab.processors import usable_processors
 from replicalab.stack.processes import MARK_VARIABLE, Program
 from replicalab.stack.state import DataFolder
@@ -56,10 +57,11 @@ def service_environment(
 
 @dataclass(frozen=True, slots=True)
 class Service:
-    """A service of the stack: a module, and what its environment has beyond the common one."""
+    """A service of the stack: a module, its login, and what its environment has of its own."""
 
     name: str
     module: str
+    role: ServiceRole
     variables: Mapping[str, str] = field(default_factory=dict)
 
     def program(self, environment: Mapping[str, str], log: Path) -> Program:
@@ -87,11 +89,16 @@ def services_of_this_machine(processors: int | None = None, gpus: Path = GPUS) -
         number = min(processors, MOST_WORKERS)
         workers = [{THREADS: str(processors // number)}] * number
     return [
-        Service("scheduler", "replicalab_api.scheduler"),
+        Service("scheduler", "replicalab_api.scheduler", ServiceRole.SCHEDULER),
         *(
-            Service(f"worker-{number}", "replicalab_worker", variables)
+            Service(f"worker-{number}", "replicalab_worker", ServiceRole.RUNNER, variables)
             for number, variables in enumerate(workers, start=1)
         ),
-        Service("metrics", "replicalab_metrics", {THREADS: "1", "OPENBLAS_NUM_THREADS": "1"}),
-        Service(GATEWAY, "replicalab_api"),
+        Service(
+            "metrics",
+            "replicalab_metrics",
+            ServiceRole.RUNNER,
+            {THREADS: "1", "OPENBLAS_NUM_THREADS": "1"},
+        ),
+        Service(GATEWAY, "replicalab_api", ServiceRole.GATEWAY),
     ]
