@@ -13,6 +13,9 @@ COMPOSE: dict[str, Any] = yaml.safe_load(TEXT)
 OURS = {"migrate", "gateway", "scheduler", "worker", "metrics"}
 SECRETS = {
     "POSTGRES_PASSWORD",
+    "GATEWAY_DB_PASSWORD",
+    "SCHEDULER_DB_PASSWORD",
+    "RUNNER_DB_PASSWORD",
     "VALKEY_PASSWORD",
     "S3_ACCESS_KEY",
     "S3_SECRET_KEY",

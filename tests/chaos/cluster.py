@@ -17,6 +17,7 @@ from replicalab.client.backoff import Backoff
 from replicalab.client.lab import Lab
 from replicalab.db.database import Database
 from replicalab.db.migrate import upgrade
+from replicalab.db.roles import ServiceRole, login_url, prepare_logins
 from replicalab.settings import S3StoreSettings
 from replicalab.stack.ports import LOOPBACK, free_port
 from replicalab.stack.postgres import EmbeddedPostgres
@@ -122,6 +123,8 @@ def running_cluster(folder: Path) -> Iterator[Cluster]:
         postgres = start(Part(postgres_server.program(environment()), postgres_server.is_ready))
         postgres_server.create_database()
         upgrade(postgres_server.url())
+        passwords = {role: secrets.token_hex(16) for role in ServiceRole}
+        prepare_logins(postgres_server.url(), passwords)
         broker = EmbeddedValkey(folder / "valkey", folder / "valkey.log")
         broker.prepare()
         valkey = start(Part(broker.program(environment()), broker.is_ready))
@@ -130,7 +133,6 @@ def running_cluster(folder: Path) -> Iterator[Cluster]:
         token, port = secrets.token_hex(16), free_port()
         variables = environment() | {
             "PYTHONPATH": os.pathsep.join([str(ROOT), os.environ.get("PYTHONPATH", "")]),
-            "REPLICALAB_DATABASE__URL": postgres_server.url(),
             "REPLICALAB_BROKER__URL": broker.url(),
             "REPLICALAB_STORE__KIND": "s3",
             "REPLICALAB_STORE__ENDPOINT": store.endpoint,
@@ -143,11 +145,13 @@ def running_cluster(folder: Path) -> Iterator[Cluster]:
             **{f"REPLICALAB_ENGINE__{name}": value for name, value in TIMES.items()},
         }
 
-        def service(name: str, *command: str) -> Part:
+        def service(name: str, role: ServiceRole, *command: str) -> Part:
+            url = login_url(postgres_server.url(), role, passwords[role])
+            settings = variables | {"REPLICALAB_DATABASE__URL": url}
             log = folder / f"{name}.log"
-            return Part(Program(name, [sys.executable, "-m", *command], variables, log))
+            return Part(Program(name, [sys.executable, "-m", *command], settings, log))
 
-        gateway = service("gateway", "replicalab_api")
+        gateway = service("gateway", ServiceRole.GATEWAY, "replicalab_api")
         gateway_url = f"http://{LOOPBACK}:{port}"
         gateway.is_ready = lambda: _is_up(gateway_url)
         queues = ["worker"] * (WORKERS - 1) + ["metrics"]
@@ -157,11 +161,11 @@ def running_cluster(folder: Path) -> Iterator[Cluster]:
             s3=s3,
             gateway=start(gateway),
             schedulers=[
-                start(service(f"scheduler-{i}", "replicalab_api.scheduler"))
+                start(service(f"scheduler-{i}", ServiceRole.SCHEDULER, "replicalab_api.scheduler"))
                 for i in range(SCHEDULERS)
             ],
             workers=[
-                start(service(f"{queue}-{i}", "tests.chaos.service", queue))
+                start(service(f"{queue}-{i}", ServiceRole.RUNNER, "tests.chaos.service", queue))
                 for i, queue in enumerate(queues)
             ],
             database_url=postgres_server.url(),

@@ -53,6 +53,7 @@ GRANTS: Mapping[ServiceRole, Mapping[str, str]] = {
         **_ENGINE,
         models.ArtifactRow.__tablename__: _APPEND,
         models.MeasurementRow.__tablename__: _APPEND,
+        models.CheckpointRow.__tablename__: _ALL,
     },
 }
 
@@ -83,7 +84,7 @@ def _statements(
     yield sql.SQL("GRANT USAGE ON SEQUENCE fence TO {}").format(name)
     for table, privileges in GRANTS[role].items():
         yield sql.SQL("GRANT {} ON {} TO {}").format(
-            sql.SQL(privileges),  # type: ignore[arg-type]  # from the constants above
+            sql.SQL(privileges),
             sql.Identifier(table),
             name,
         )

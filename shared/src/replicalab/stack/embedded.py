@@ -173,7 +173,8 @@ class EmbeddedStack:
             broker_url=broker_url,
         )
         for service in services_of_this_machine():
-            program = service.program({**environment, DATABASE_URL: urls[service.role]}, self._data.new_log(service.name))
+            variables = {**environment, DATABASE_URL: urls[service.role]}
+            program = service.program(variables, self._data.new_log(service.name))
             is_ready = self._is_gateway_ready if service.name == GATEWAY else _is_started
             services.start(program, self._unless_stopped(is_ready), timeout_seconds=READY_SECONDS)
             self._tell(f"{service.name} started")

@@ -1,0 +1,130 @@
+"""What each service's login can do, and what it cannot."""
+
+from collections.abc import Iterator
+
+import psycopg
+import pytest
+
+from replicalab.db.database import Database
+from replicalab.db.roles import GRANTS, ServiceRole, login_url, prepare_logins
+from replicalab.db.schema import Base
+from replicalab.domain.measures import AccuracyMeasure
+from replicalab.domain.specs import ExperimentSpec
+from replicalab.domain.states import ExperimentState
+from replicalab.domain.tasks import Queue
+from replicalab.engine.experiments import Experiments
+from replicalab.engine.failures import FailureClass
+from replicalab.engine.reconciler import Reconciler
+from replicalab.engine.task_store import TaskStore
+from replicalab.engine.workers import Node, Workers
+from replicalab.storage.artifacts import ArtifactStore
+from replicalab.storage.objects import ObjectStore
+
+pytestmark = pytest.mark.integration
+PASSWORDS = {role: f"password-of-{role}" for role in ServiceRole}
+SECRET_TABLES = ("users", "tokens", "sessions", "identities", "oidc_logins", "audit")
+
+
+@pytest.fixture
+def urls(postgres_url: str) -> dict[ServiceRole, str]:
+    prepare_logins(postgres_url, PASSWORDS)
+    return {role: login_url(postgres_url, role, PASSWORDS[role]) for role in ServiceRole}
+
+
+@pytest.fixture
+def databases(urls: dict[ServiceRole, str]) -> Iterator[dict[ServiceRole, Database]]:
+    opened = {role: Database(url, pool_size=2) for role, url in urls.items()}
+    yield opened
+    for database in opened.values():
+        database.close()
+
+
+def is_refused(url: str, statement: str) -> bool:
+    with psycopg.connect(url) as connection:
+        try:
+            connection.execute(statement.encode())
+        except psycopg.errors.InsufficientPrivilege:
+            return True
+    return False
+
+
+@pytest.mark.parametrize("table", SECRET_TABLES)
+@pytest.mark.parametrize("role", [ServiceRole.RUNNER, ServiceRole.SCHEDULER])
+def test_what_runs_tasks_reads_no_secrets(
+    urls: dict[ServiceRole, str], role: ServiceRole, table: str
+) -> None:
+    assert is_refused(urls[role], f"TABLE {table}")
+    assert not is_refused(urls[ServiceRole.GATEWAY], f"TABLE {table}")
+
+
+@pytest.mark.parametrize(
+    ("role", "statement"),
+    [
+        (ServiceRole.GATEWAY, "UPDATE audit SET actor = 'somebody else'"),
+        (ServiceRole.GATEWAY, "DELETE FROM audit"),
+        (ServiceRole.GATEWAY, "TRUNCATE audit"),
+        (ServiceRole.GATEWAY, "DROP TABLE tasks"),
+        (ServiceRole.RUNNER, "DELETE FROM artifacts"),
+        (ServiceRole.RUNNER, "UPDATE artifacts SET sha256 = ''"),
+        (ServiceRole.RUNNER, "INSERT INTO experiments (name) VALUES ('mine')"),
+        (ServiceRole.RUNNER, "DELETE FROM tasks"),
+        (ServiceRole.SCHEDULER, "INSERT INTO artifacts (name) VALUES ('x')"),
+    ],
+)
+def test_history_cannot_be_rewritten(
+    urls: dict[ServiceRole, str], role: ServiceRole, statement: str
+) -> None:
+    assert is_refused(urls[role], statement)
+
+
+def test_a_study_runs_to_its_end_with_every_service_under_its_own_login(
+    databases: dict[ServiceRole, Database], object_store: ObjectStore
+) -> None:
+    artifacts = ArtifactStore(object_store)
+    experiments = Experiments(databases[ServiceRole.GATEWAY], artifacts)
+    runner = TaskStore(databases[ServiceRole.RUNNER], lease_seconds=60, max_lost=3)
+    Workers(databases[ServiceRole.RUNNER]).see(Node("worker@one", Queue.WORKER, "1", "cpu"))
+    reconciler = Reconciler(databases[ServiceRole.SCHEDULER], lease_seconds=60, max_lost=3)
+    spec = ExperimentSpec(name="a", t_re=(0,), classifier_seeds=(0,), measures=(AccuracyMeasure(),))
+    experiment, _ = experiments.submit(spec, owner="ann", idempotency_key="k")
+    for queue in [Queue.WORKER, Queue.WORKER, Queue.METRICS, Queue.METRICS]:
+        task_id = runner.next_queued(queue)
+        assert task_id is not None
+        task = runner.claim(task_id, "worker@one:1")
+        assert task is not None
+        runner.beat(task.id, task.epoch, 0.5, "half")
+        assert runner.complete(task.id, task.epoch, [], [])
+        reconciler.reconcile()
+    assert experiments.get(experiment.id).state is ExperimentState.SUCCEEDED
+
+
+def test_losses_and_failures_are_recorded_under_the_runners_login(
+    databases: dict[ServiceRole, Database], object_store: ObjectStore
+) -> None:
+    experiments = Experiments(databases[ServiceRole.GATEWAY], ArtifactStore(object_store))
+    runner = TaskStore(databases[ServiceRole.RUNNER], lease_seconds=60, max_lost=3)
+    spec = ExperimentSpec(name="a", t_re=(0,), measures=(AccuracyMeasure(),))
+    experiment, _ = experiments.submit(spec, owner="ann", idempotency_key=None)
+    task_id = runner.next_queued(Queue.WORKER)
+    assert task_id is not None
+    lost = runner.claim(task_id, "worker@one:1")
+    assert lost is not None
+    assert runner.lose(lost.id, lost.epoch, "died")
+    failed = runner.claim(task_id, "worker@one:1")
+    assert failed is not None
+    assert runner.fail(failed.id, failed.epoch, FailureClass.INPUT, "bad input")
+    assert experiments.get(experiment.id).state is ExperimentState.FAILED
+
+
+def test_privileges_that_were_given_by_hand_are_taken_back(
+    postgres_url: str, urls: dict[ServiceRole, str]
+) -> None:
+    with psycopg.connect(postgres_url) as owner:
+        owner.execute("GRANT SELECT ON tokens TO replicalab_runner")
+    assert not is_refused(urls[ServiceRole.RUNNER], "SELECT 1 FROM tokens")
+    prepare_logins(postgres_url, PASSWORDS)
+    assert is_refused(urls[ServiceRole.RUNNER], "SELECT 1 FROM tokens")
+
+
+def test_the_gateway_has_a_rule_for_every_table() -> None:
+    assert set(GRANTS[ServiceRole.GATEWAY]) == set(Base.metadata.tables)
