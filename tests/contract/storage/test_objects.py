@@ -1,5 +1,6 @@
 """What every object store promises."""
 
+import io
 import random
 from concurrent.futures import ThreadPoolExecutor
 
@@ -20,6 +21,27 @@ def test_what_was_put_is_what_one_gets(store: ObjectStore, size_bytes: int) -> N
     store.put(KEY, body, BINARY)
     assert store.get(KEY) == body
     assert store.stat(KEY) == ObjectStat(size_bytes)
+
+
+@pytest.mark.parametrize("size_bytes", [0, 1, CHUNK_BYTES + 1, 17 * 2**20])
+def test_a_file_is_stored_from_where_it_stands_to_where_it_was_said_to_end(
+    store: ObjectStore, size_bytes: int
+) -> None:
+    body = random.Random(size_bytes).randbytes(size_bytes)
+    file = io.BytesIO(b"before" + body + b"after")
+    file.seek(len(b"before"))
+    store.put_file(KEY, file, size_bytes, BINARY)
+    assert store.get(KEY) == body
+
+
+@pytest.mark.parametrize("size_bytes", [10, 33 * 2**20])
+def test_a_file_that_ends_early_leaves_nothing_and_replaces_nothing(
+    store: ObjectStore, size_bytes: int
+) -> None:
+    store.put(KEY, b"what was there", BINARY)
+    with pytest.raises(EOFError):
+        store.put_file(KEY, io.BytesIO(bytes(size_bytes - 1)), size_bytes, BINARY)
+    assert store.get(KEY) == b"what was there"
 
 
 def test_a_second_put_replaces_the_first(store: ObjectStore) -> None:

@@ -2,13 +2,13 @@
 
 import os
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import BinaryIO
 
 from replicalab.errors import ArtifactNotFound, StoreUnavailable
-from replicalab.storage.objects import CHUNK_BYTES, ObjectStat, checked_key
+from replicalab.storage.objects import CHUNK_BYTES, ExactReader, ObjectStat, checked_key
 
 _TEMPORARY = ".incomplete"
 """Folder of files still being written; no key can begin with a dot."""
@@ -27,12 +27,27 @@ class LocalObjectStore:
 
     def put(self, key: str, body: bytes, media_type: str) -> None:  # noqa: ARG002 (kept in SQL)
         """Write beside, sync, rename: the key shows either nothing or the whole object."""
+        self._write(key, (body,))
+
+    def put_file(
+        self,
+        key: str,
+        file: BinaryIO,
+        size_bytes: int,
+        media_type: str,  # noqa: ARG002 (kept in SQL)
+    ) -> None:
+        """The same, piece by piece."""
+        exact = ExactReader(file, size_bytes)
+        self._write(key, iter(lambda: exact.read(CHUNK_BYTES), b""))
+
+    def _write(self, key: str, pieces: Iterable[bytes]) -> None:
         path = self._path(key)
         with _unavailable_on_failure(path):
             descriptor, name = tempfile.mkstemp(dir=self._temporary)
             try:
                 with os.fdopen(descriptor, "wb") as file:
-                    file.write(body)
+                    for piece in pieces:
+                        file.write(piece)
                     file.flush()
                     os.fsync(file.fileno())
                 self._make_folder(path.parent)

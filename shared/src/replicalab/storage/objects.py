@@ -3,7 +3,7 @@
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Protocol
+from typing import BinaryIO, Protocol
 
 from replicalab.errors import Defect
 
@@ -31,6 +31,13 @@ class ObjectStore(Protocol):
     def put(self, key: str, body: bytes, media_type: str) -> None:
         """Store ``body``, replacing nothing visible until it is complete."""
 
+    def put_file(self, key: str, file: BinaryIO, size_bytes: int, media_type: str) -> None:
+        """As ``put``, from where ``file`` stands, holding only a piece of it in memory.
+
+        Raises:
+            EOFError: The file holds fewer than ``size_bytes``; nothing is stored.
+        """
+
     def get(self, key: str) -> bytes:
         """The whole object."""
 
@@ -54,6 +61,22 @@ class ObjectStore(Protocol):
 
     def check(self) -> None:
         """Raise ``StoreUnavailable`` unless the store answers."""
+
+
+class ExactReader:
+    """The next ``size_bytes`` of a file, no more; ``EOFError`` where it has fewer."""
+
+    def __init__(self, file: BinaryIO, size_bytes: int) -> None:
+        self._file = file
+        self._left = size_bytes
+
+    def read(self, size_bytes: int) -> bytes:
+        """At most ``size_bytes``; nothing only at the end."""
+        piece = self._file.read(min(size_bytes, self._left))
+        if not piece and self._left:
+            raise EOFError(f"The file ends {self._left} bytes early.")
+        self._left -= len(piece)
+        return piece
 
 
 def checked_key(key: str) -> str:

@@ -6,7 +6,7 @@ import io
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import timedelta
-from typing import Any
+from typing import Any, BinaryIO, cast
 from urllib.parse import quote, urlsplit
 
 from minio import Minio
@@ -16,12 +16,15 @@ from urllib3.exceptions import HTTPError
 
 from replicalab.errors import ArtifactNotFound, InvalidRequest, StoreUnavailable
 from replicalab.settings import S3StoreSettings
-from replicalab.storage.objects import CHUNK_BYTES, ObjectStat, checked_key
+from replicalab.storage.objects import CHUNK_BYTES, ExactReader, ObjectStat, checked_key
 
 CONNECT_TIMEOUT_SECONDS = 5
 RETRIES = 2
 LARGEST_OBJECT_BYTES = 5 * 1024**3
 """What S3 takes in one request; beyond it an upload would be neither atomic nor checked whole."""
+
+PART_BYTES = 16 * 2**20
+"""Of a file; at most 10,000 parts make an object."""
 
 _OWNED = ("BucketAlreadyOwnedByYou", "BucketAlreadyExists")
 _ABSENT = ("NoSuchKey", "NoSuchObject", "ResourceNotFound")
@@ -62,6 +65,19 @@ class S3ObjectStore:
                 len(body),
                 content_type=media_type,
                 part_size=LARGEST_OBJECT_BYTES,
+            )
+
+    def put_file(self, key: str, file: BinaryIO, size_bytes: int, media_type: str) -> None:
+        """Upload in parts, which the server puts together last; each is checked by itself."""
+        with _translated_errors(checked_key(key)):
+            self._client.put_object(
+                self._bucket,
+                key,
+                cast(BinaryIO, ExactReader(file, size_bytes)),
+                size_bytes,
+                content_type=media_type,
+                part_size=PART_BYTES,
+                num_parallel_uploads=1,  # each would hold a part in memory
             )
 
     def get(self, key: str) -> bytes:
