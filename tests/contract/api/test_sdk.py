@@ -15,11 +15,13 @@ from fastapi.testclient import TestClient
 from replicalab.client import lab as lab_module
 from replicalab.client.backoff import Backoff
 from replicalab.client.lab import Lab
+from replicalab.db.database import Database
 from replicalab.domain.resources import ExperimentRead
 from replicalab.domain.specs import ExperimentSpec
 from replicalab.domain.states import ExperimentState
 from replicalab.domain.tables import COLUMNS
 from replicalab.domain.tasks import Queue
+from replicalab.engine.task_store import TaskStore
 from replicalab.errors import ExperimentNotFound, IllegalTransition, Unauthenticated
 from replicalab_api.http.serving import Server
 from replicalab_api.http.wakeups import Wakeups
@@ -52,6 +54,45 @@ def test_a_key_of_ones_own_is_safe_to_repeat(lab: Lab) -> None:
     first = lab.submit(SPEC, idempotency_key="mine")
     assert lab.submit(SPEC, idempotency_key="mine").id == first.id
     assert lab.submit(SPEC).id != first.id
+
+
+def test_another_try_of_a_cancelled_experiment_is_a_new_one(
+    lab: Lab, experiment: ExperimentRead
+) -> None:
+    lab.cancel(experiment)
+    again = lab.retry(experiment)
+    assert again.id != experiment.id
+    assert again.spec == experiment.spec
+    assert again.state is ExperimentState.QUEUED
+
+
+def test_what_goes_on_cannot_be_tried_again(lab: Lab, experiment: ExperimentRead) -> None:
+    with pytest.raises(IllegalTransition, match="nothing to try again"):
+        lab.retry(experiment)
+
+
+def test_quarantined_tasks_are_let_out_in_the_same_experiment(
+    lab: Lab, experiment: ExperimentRead, database: Database
+) -> None:
+    tasks = TaskStore(database, lease_seconds=60, max_lost=1)
+    task_id = tasks.next_queued(Queue.WORKER)
+    assert task_id is not None
+    task = tasks.claim(task_id, "w@one:1")
+    assert task is not None
+    tasks.lose(task.id, task.epoch, "it died")
+    assert lab.get(experiment).state is ExperimentState.NEEDS_ATTENTION
+    assert lab.retry(experiment).id == experiment.id
+    assert tasks.next_queued(Queue.WORKER) == task_id
+
+
+def test_two_specifications_are_compared_field_by_field(
+    lab: Lab, experiment: ExperimentRead, client: TestClient
+) -> None:
+    other = lab.submit(SPEC.model_copy(update={"noise_seed": 7}))
+    (field,) = lab.diff(experiment, other)
+    assert (field.path, field.left, field.right) == ("noise_seed", 0, 7)
+    shown = client.get(f"/v1/experiments/{experiment.id}/diff", params={"other": str(other.id)})
+    assert shown.json() == [{"path": "noise_seed", "left": 0, "right": 7}]
 
 
 def test_the_plan_is_what_runs(lab: Lab) -> None:

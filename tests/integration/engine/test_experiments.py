@@ -21,7 +21,7 @@ from replicalab.errors import (
     IllegalTransition,
 )
 from replicalab.planning.plan import plan
-from tests.integration.engine.conftest import ACCURACY, STUDY, Lab
+from tests.integration.engine.conftest import ACCURACY, MAX_LOST, STUDY, Lab
 
 pytestmark = pytest.mark.integration
 OTHER = STUDY.model_copy(update={"name": "other", "classifier_seeds": (0, 1)})
@@ -252,3 +252,18 @@ def test_events_tell_the_whole_story_once_and_in_order(lab: Lab) -> None:
     assert states == ["queued", "running", "succeeded"]
     succeeded = [e.task_key for e in seen if e.data.get("state") == "succeeded" and e.task_key]
     assert len(succeeded) == len(set(succeeded)) == 9
+
+
+def test_quarantined_tasks_can_be_let_out_with_a_fresh_budget(lab: Lab) -> None:
+    experiment = submitted(lab)
+    for _ in range(MAX_LOST):
+        task = lab.must_claim()
+        lab.tasks.lose(task.id, task.epoch, "it died")
+    assert lab.experiments.get(experiment.id).state is ExperimentState.NEEDS_ATTENTION
+    released = lab.experiments.release_quarantined(experiment.id)
+    assert released.state is ExperimentState.RUNNING
+    task = lab.must_claim()
+    lab.tasks.lose(task.id, task.epoch, "once more")
+    assert lab.experiments.get(experiment.id).state is ExperimentState.RUNNING
+    lab.run_everything()
+    assert lab.experiments.get(experiment.id).state is ExperimentState.SUCCEEDED

@@ -32,6 +32,8 @@ RULES: Rules = {
     ("POST", f"{_EXPERIMENT}:cancel"): _RUN,
     ("POST", f"{_EXPERIMENT}:hold"): _RUN,
     ("POST", f"{_EXPERIMENT}:release"): _RUN,
+    ("POST", f"{_EXPERIMENT}:retry"): _RUN,
+    ("GET", f"{_EXPERIMENT}/diff"): _READ,
     ("GET", f"{_EXPERIMENT}/tasks"): _READ,
     ("GET", f"{_EXPERIMENT}/results"): _READ,
     ("GET", f"{_EXPERIMENT}/artifacts"): _READ,

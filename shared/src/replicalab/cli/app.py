@@ -184,6 +184,31 @@ def cancel(context: typer.Context, experiment: Experiment) -> None:
 
 
 @app.command()
+def retry(context: typer.Context, experiment: Experiment) -> None:
+    """Try a failed or cancelled experiment again.
+
+    Prints the id of the new one, which takes over what had succeeded; of the same one where tasks
+    were in quarantine.
+    """
+    with _commands(context) as commands:
+        commands.retry(experiment)
+
+
+@app.command()
+def clone(context: typer.Context, experiment: Experiment) -> None:
+    """Print the specification, to change and submit."""
+    with _commands(context) as commands:
+        commands.clone(experiment)
+
+
+@app.command()
+def diff(context: typer.Context, left: Experiment, right: Experiment) -> None:
+    """Show where two specifications differ."""
+    with _commands(context) as commands:
+        commands.diff(left, right)
+
+
+@app.command()
 def download(
     context: typer.Context,
     experiment: Experiment,

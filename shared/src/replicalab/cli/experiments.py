@@ -1,5 +1,6 @@
 """Commands about experiments."""
 
+import json
 from collections.abc import Sequence
 from itertools import islice
 from pathlib import Path
@@ -7,6 +8,8 @@ from uuid import UUID
 
 import typer
 from rich.console import Console
+from rich.table import Table
+from rich.text import Text
 
 from replicalab.cli import tables
 from replicalab.cli.exits import ExitCode
@@ -117,6 +120,21 @@ class Commands:
     def cancel(self, experiment: UUID) -> None:
         """Cancel and say so."""
         self._console.print(f"{experiment} {self._lab.cancel(experiment).state}", highlight=False)
+
+    def retry(self, experiment: UUID) -> None:
+        """Try again and print the id of what runs now."""
+        self._console.print(str(self._lab.retry(experiment).id), highlight=False)
+
+    def clone(self, experiment: UUID) -> None:
+        """Print the specification as JSON."""
+        self._console.out(self._lab.get(experiment).spec.model_dump_json(indent=2))
+
+    def diff(self, left: UUID, right: UUID) -> None:
+        """Print the fields that differ."""
+        table = Table("field", str(left), str(right))
+        for field in self._lab.diff(left, right):
+            table.add_row(field.path, Text(json.dumps(field.left)), Text(json.dumps(field.right)))
+        self._console.print(table)
 
     def download(self, experiment: UUID, name: str | None, task: str | None, output: Path) -> None:
         """Download artifacts; those of one name into folders of their tasks if they are many."""

@@ -3,6 +3,7 @@
 import hashlib
 import os
 import tempfile
+from collections.abc import Iterable
 from pathlib import Path
 from typing import BinaryIO
 
@@ -10,7 +11,16 @@ import httpx
 
 from replicalab.client.transport import Transport, is_temporary
 from replicalab.domain.artifacts import ArtifactRef
-from replicalab.errors import ArtifactCorrupt, ReplicaLabError, ServiceUnreachable
+from replicalab.domain.resources import ArtifactRead
+from replicalab.errors import ArtifactCorrupt, ArtifactNotFound, ReplicaLabError, ServiceUnreachable
+
+
+def one_called(name: str, artifacts: Iterable[ArtifactRead]) -> ArtifactRead:
+    """The only one of ``artifacts`` with this name; raises ``ArtifactNotFound``."""
+    found = [artifact for artifact in artifacts if artifact.name == name]
+    if len(found) != 1:
+        raise ArtifactNotFound(f"{len(found)} artifacts of the experiment are called {name!r}.")
+    return found[0]
 
 
 def download(transport: Transport, path: str, ref: ArtifactRef, target: Path) -> None:

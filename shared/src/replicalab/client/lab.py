@@ -1,7 +1,7 @@
 """The SDK's one class."""
 
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from types import TracebackType
 from uuid import UUID, uuid4
@@ -16,6 +16,7 @@ from replicalab.client.connection import find_connection
 from replicalab.client.results import ResultTable
 from replicalab.client.transport import Transport
 from replicalab.client.workers import Workers
+from replicalab.domain.differences import Difference, differences
 from replicalab.domain.priorities import Priority
 from replicalab.domain.resources import (
     ArtifactRead,
@@ -28,7 +29,6 @@ from replicalab.domain.resources import (
 )
 from replicalab.domain.specs import SPEC, ExperimentSpec, TrainingSpec
 from replicalab.domain.states import ExperimentState
-from replicalab.errors import ArtifactNotFound
 
 ROOT = "/v1/experiments"
 JSON = {"Content-Type": "application/json"}
@@ -50,11 +50,10 @@ def _path(experiment: ExperimentLike, suffix: str = "") -> str:
 
 
 class Lab:
-    """A ReplicaLab service, seen from Python.
+    """A ReplicaLab service, seen from Python; its errors are those of ``replicalab.errors``.
 
     Requests are repeated while the service is away (up to a minute by default), never done twice.
-    Methods raise the errors of ``replicalab.errors``. Arguments named ``experiment`` take an id or
-    anything that has one.
+    Arguments named ``experiment`` take an id or anything that has one.
 
     Args:
         url: Address of the service; else REPLICALAB_URL, else the running embedded stack.
@@ -188,8 +187,21 @@ class Lab:
         """End a hold."""
         return self._act(experiment, ":release")
 
-    def _act(self, experiment: ExperimentLike, action: str) -> ExperimentRead:
-        response = self._transport.send("POST", _path(experiment, action))
+    def retry(self, experiment: ExperimentLike) -> ExperimentRead:
+        """Try again what failed or was cancelled: a new experiment that takes over what is done.
+
+        Tasks in quarantine are let out in the same experiment; that needs a maintainer.
+        """
+        return self._act(experiment, ":retry", {"Idempotency-Key": str(uuid4())})
+
+    def diff(self, left: ExperimentLike, right: ExperimentLike) -> Sequence[Difference]:
+        """Fields in which the specifications of two experiments differ."""
+        return differences(self.get(left).spec, self.get(right).spec)
+
+    def _act(
+        self, experiment: ExperimentLike, action: str, headers: Mapping[str, str] | None = None
+    ) -> ExperimentRead:
+        response = self._transport.send("POST", _path(experiment, action), headers=headers)
         return ExperimentRead.model_validate_json(response.content)
 
     def reprioritise(self, experiment: ExperimentLike, priority: Priority | str) -> ExperimentRead:
@@ -240,19 +252,13 @@ class Lab:
             ArtifactNotFound: No artifact, or several, have the name.
             ArtifactCorrupt: The service has lost its bytes.
         """
-        found = (
-            artifact if isinstance(artifact, ArtifactRead) else self._named(experiment, artifact)
-        )
+        found = artifact
+        if isinstance(found, str):
+            found = downloads.one_called(found, self.artifacts(experiment))
         path = _path(experiment, f"/artifacts/{found.task_key}/{found.name}")
         target = Path(to) / found.name
         downloads.download(self._transport, path, found.ref, target)
         return target
-
-    def _named(self, experiment: ExperimentLike, name: str) -> ArtifactRead:
-        found = [artifact for artifact in self.artifacts(experiment) if artifact.name == name]
-        if len(found) != 1:
-            raise ArtifactNotFound(f"{len(found)} artifacts of the experiment are called {name!r}.")
-        return found[0]
 
     def watch(self, experiment: ExperimentLike) -> Iterator[ExperimentRead]:
         """The experiment each time it has moved on, until it has ended.

@@ -29,6 +29,7 @@ from replicalab.domain.tasks import TaskKey
 from replicalab.engine import demand, details
 from replicalab.engine.journal import Journal
 from replicalab.engine.progress import Speeds, TaskStanding, eta_seconds, progress_of
+from replicalab.engine.quarantine import release_quarantined
 from replicalab.engine.submission import Submission, living_tasks, unreadable_tasks
 from replicalab.errors import ExperimentNotFound, IllegalTransition
 from replicalab.planning.keys import canonical_json
@@ -186,6 +187,12 @@ class Experiments:
     def reprioritise(self, experiment_id: UUID, priority: Priority) -> ExperimentRead:
         """Move an experiment to another priority class."""
         return self._change(experiment_id, partial(demand.set_priority, priority=priority))
+
+    def release_quarantined(self, experiment_id: UUID) -> ExperimentRead:
+        """Try again what was put away because it killed its workers (T10)."""
+        with self._database.transaction() as session:
+            release_quarantined(session, experiment_id)
+            return self._read(session, experiment_id)
 
     def _change(
         self, experiment_id: UUID, change: Callable[[Session, UUID], None]

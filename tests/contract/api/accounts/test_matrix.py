@@ -120,7 +120,11 @@ class World:
         client = self.anonymous if cell.role is None else self.people[cell.role].client
         body = BODIES.get(cell.operation)
         response = client.request(
-            method, template.format(**names), json=body, headers={"If-Match": "*"}
+            method,
+            template.format(**names),
+            json=body,
+            params={"other": names["experiment_id"]} if template.endswith("/diff") else None,
+            headers={"If-Match": "*"},
         )
         assert response.status_code < 500, (cell, response.text)
         if response.status_code in {401, 403}:

@@ -76,6 +76,11 @@ class ExperimentStore(Protocol):
     def reprioritise(self, experiment_id: UUID, priority: Priority) -> ExperimentRead:
         """Move it to another class; raises ``IllegalTransition`` when it has ended."""
 
+    def retry(
+        self, experiment_id: UUID, *, idempotency_key: str | None
+    ) -> tuple[ExperimentRead, bool]:
+        """Another try, and whether it is the answer to an earlier request."""
+
     def tasks(self, experiment_id: UUID) -> Sequence[TaskRead]:
         """Its tasks, every one after those it reads from."""
 

@@ -20,11 +20,11 @@ from replicalab.domain.resources import (
     Results,
     TaskRead,
 )
-from replicalab.domain.specs import ExperimentSpec, TrainingSpec
+from replicalab.domain.specs import ExperimentSpec, ImportSpec, TrainingSpec
 from replicalab.domain.states import ExperimentState
 from replicalab.domain.tasks import TaskKey
 from replicalab.engine.experiments import Experiments
-from replicalab.errors import ExperimentNotFound
+from replicalab.errors import ExperimentNotFound, IllegalTransition
 from replicalab.refusals import Forbidden, ProjectNotFound
 from replicalab_api.identity import audit
 
@@ -127,6 +127,32 @@ class VisibleExperiments:
         """Move it to another priority class."""
         self._must_change(experiment_id, "experiment.reprioritise")
         return self._experiments.reprioritise(experiment_id, priority)
+
+    def retry(
+        self, experiment_id: UUID, *, idempotency_key: str | None
+    ) -> tuple[ExperimentRead, bool]:
+        """Another try: quarantined tasks are let out; what has ended is submitted once more.
+
+        Whatever had succeeded is taken over by the new experiment.
+
+        Raises:
+            IllegalTransition: It goes on, or it has succeeded.
+            Forbidden: Letting tasks out of quarantine needs a maintainer.
+        """
+        self._must_change(experiment_id, "experiment.retry")
+        now = self._experiments.get(experiment_id)
+        if isinstance(now.spec, ImportSpec):
+            raise IllegalTransition("An import is tried again by importing the file again.")
+        match now.state:
+            case ExperimentState.NEEDS_ATTENTION:
+                self._caller.require_in(now.project_id, Role.MAINTAINER)
+                return self._experiments.release_quarantined(experiment_id), False
+            case ExperimentState.FAILED | ExperimentState.CANCELLED:
+                return self.submit(
+                    now.spec, project_id=now.project_id, idempotency_key=idempotency_key
+                )
+            case _:
+                raise IllegalTransition(f"There is nothing to try again: it {now.state}.")
 
     def tasks(self, experiment_id: UUID) -> Sequence[TaskRead]:
         """Its tasks."""
