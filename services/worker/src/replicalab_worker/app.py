@@ -16,7 +16,8 @@ def main() -> None:
     settings = WorkerSettings()
     datasets = _folder(settings.datasets, DatasetUnavailable)
     weights = _folder(settings.weights, WeightsUnavailable)
-    run_service(Queue.WORKER, partial(handlers, datasets, weights), settings)
+    load = partial(handlers, datasets, weights, settings.training_processes)
+    run_service(Queue.WORKER, load, settings)
 
 
 def _folder(

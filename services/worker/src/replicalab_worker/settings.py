@@ -28,7 +28,13 @@ class WeightsSettings(SettingGroup):
 
 
 class WorkerSettings(ServiceSettings):
-    """What every service needs, and the folders that only the worker reads."""
+    """What every service needs, and what only the worker reads."""
 
     datasets: DatasetSettings = DatasetSettings()
     weights: WeightsSettings = WeightsSettings()
+    training_processes: int = Field(
+        default=1,
+        ge=1,
+        le=64,
+        description="Processes that train one generator together, each on a GPU of its own.",
+    )

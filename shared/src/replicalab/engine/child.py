@@ -4,12 +4,9 @@ It talks to its supervisor over one pipe: jobs come in, progress and outcomes go
 lease and no database connection; if the supervisor dies, the kernel ends it too.
 """
 
-import ctypes
 import faulthandler
 import logging
-import os
 import signal
-import sys
 import time
 import traceback
 from collections.abc import Callable, Sequence
@@ -22,13 +19,13 @@ from replicalab.domain.tasks import TASK_PARAMS, TaskKey, TaskKind
 from replicalab.engine.failures import FailureClass, classify
 from replicalab.engine.handlers import Handlers, TaskStopped
 from replicalab.errors import ArtifactCorrupt, ArtifactNotFound, ReplicaLabError
+from replicalab.lifelines import die_with
 from replicalab.settings import LocalStoreSettings, S3StoreSettings
 from replicalab.storage.artifacts import ArtifactStore
 from replicalab.storage.checkpoints import Checkpoint, CheckpointStore
 from replicalab.storage.factory import open_store
 from replicalab.telemetry import configure_logging
 
-_PR_SET_PDEATHSIG = 1
 _REPORT_SECONDS = 0.2
 _LONGEST_ERROR_CHARACTERS = 8000
 _log = logging.getLogger(__name__)
@@ -179,14 +176,6 @@ def run_child(
             return
         if isinstance(message, Job):
             pipe.send(_run(message, pipe, handlers, artifacts))
-
-
-def die_with(parent_pid: int) -> None:
-    """Have the kernel kill this process when its parent dies (Linux)."""
-    if sys.platform == "linux":
-        ctypes.CDLL(None, use_errno=True).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
-        if os.getppid() != parent_pid:  # it died before the call above
-            os._exit(1)
 
 
 def _run(job: Job, pipe: Connection, handlers: Handlers, artifacts: ArtifactStore) -> Message:

@@ -1,10 +1,13 @@
 """Which handler runs which kind of task."""
 
+import torch
+
 from replicalab.domain.tasks import TaskKind
-from replicalab.engine.handlers import Handlers
+from replicalab.engine.handlers import Handler, Handlers
 from replicalab_worker.pipelines.averaging import average_generator
 from replicalab_worker.pipelines.classifier_training import ClassifierTraining
 from replicalab_worker.pipelines.datasets import DatasetPreparation
+from replicalab_worker.pipelines.distributed_training import DistributedTraining
 from replicalab_worker.pipelines.embedding import Embedding
 from replicalab_worker.pipelines.generator_import import import_generator
 from replicalab_worker.pipelines.generator_training import GeneratorTraining
@@ -14,7 +17,9 @@ from replicalab_worker.pipelines.reconstruction import Reconstruction
 from replicalab_worker.runtime.device import best_device, prepare_process
 
 
-def handlers(datasets: PinnedFolder, weights: PinnedFolder) -> Handlers:
+def handlers(
+    datasets: PinnedFolder, weights: PinnedFolder, training_processes: int = 1
+) -> Handlers:
     """The worker's handlers; call once in the process that will run them.
 
     Sets the process up for networks. What a handler keeps between tasks lives in the result.
@@ -22,15 +27,22 @@ def handlers(datasets: PinnedFolder, weights: PinnedFolder) -> Handlers:
     Args:
         datasets: Where data sets lie.
         weights: Where published weights lie.
+        training_processes: How many processes train one generator together.
     """
     prepare_process()
     device = best_device()
     return {
         TaskKind.PREPARE_DATASET: DatasetPreparation(datasets),
-        TaskKind.TRAIN_GENERATOR: GeneratorTraining(device),
+        TaskKind.TRAIN_GENERATOR: _generator_training(device, training_processes),
         TaskKind.IMPORT_GENERATOR: import_generator,
         TaskKind.AVERAGE_GENERATOR: average_generator,
         TaskKind.RECONSTRUCT: Reconstruction(device),
         TaskKind.TRAIN_CLASSIFIER: ClassifierTraining(device, PretrainedWeights(weights)),
         TaskKind.EMBED: Embedding(device),
     }
+
+
+def _generator_training(device: torch.device, processes: int) -> Handler:
+    if device.type == "cuda":
+        processes = min(processes, torch.cuda.device_count())
+    return GeneratorTraining(device) if processes == 1 else DistributedTraining(device, processes)
