@@ -7,6 +7,7 @@ import pytest
 import torch
 
 from replicalab.domain import artifacts
+from replicalab.domain.artifacts import ArtifactRef
 from replicalab.domain.discretisations import VpDiscretisation, VpSchedule
 from replicalab.domain.precisions import Precision
 from replicalab.domain.samplers import (
@@ -210,3 +211,37 @@ def test_only_the_steps_that_remain_must_lie_inside(shard_context: MemoryContext
     with pytest.raises(IncompatibleParts, match="lower t_re"):
         shard(context, sampler=sampler)
     assert len(shard(context, sampler=sampler, t_re=2)) == 40
+
+
+def test_the_real_set_is_read_once_for_all_shards_of_a_study(shard_context: MemoryContext) -> None:
+    class Counting(MemoryContext):
+        reads = 0
+
+        def read(self, role: str) -> list[bytes]:
+            self.reads += role == "train"
+            return super().read(role)
+
+        def refs(self, role: str) -> list[ArtifactRef]:
+            return [artifacts.ref_of(body, "") for body in self.inputs[role]]
+
+    context = Counting(shard_context.inputs)
+    reconstruction = Reconstruction(CPU)
+    for first in (0, 20):
+        params = Reconstruct(
+            bundled=None,
+            sampler=EulerSampler(steps=STEPS),
+            t_re=1,
+            start="diffuse",
+            noise_seed=0,
+            first=first,
+            count=20,
+        )
+        reconstruction(context, params)
+    assert context.reads == 1
+    whole = ImageSet.from_bytes(context.inputs["train"][0])
+    turned = ImageSet(whole.images[::-1].copy(), whole.labels, whole.indices)
+    context.inputs["train"] = [turned.to_bytes()]
+    before = context.outputs[artifacts.RECONSTRUCTED_IMAGES]
+    reconstruction(context, params)
+    assert context.reads == 2
+    assert context.outputs[artifacts.RECONSTRUCTED_IMAGES] != before

@@ -13,7 +13,7 @@ from replicalab.engine.handlers import TaskContext
 from replicalab.errors import InvalidImageSet
 from replicalab.storage.image_sets import ImageSet
 from replicalab_worker.pipelines.generators import GeneratorShelf, LoadedGenerator, working_bytes
-from replicalab_worker.pipelines.inputs import check_shape, read_images
+from replicalab_worker.pipelines.inputs import ImageShelf, check_shape
 from replicalab_worker.pipelines.sampling import check_levels, remaining_steps
 from replicalab_worker.runtime.batches import in_batches
 from replicalab_worker.runtime.device import batch_images, send
@@ -24,17 +24,18 @@ from replicalab_worker.science.pixels import from_pixels, to_pixels
 
 
 class Reconstruction:
-    """Handler of ``reconstruct``; keeps the generator between the shards of a study."""
+    """Handler of ``reconstruct``; keeps generator and real set between the shards of a study."""
 
     def __init__(self, device: torch.device) -> None:
         self._device = device
         self._shelf = GeneratorShelf(device)
+        self._real = ImageShelf()
 
     def __call__(self, context: TaskContext, params: Reconstruct) -> None:
         """Write the reconstructions of one shard under the labels and indices of its images."""
         generator = self._shelf.generator_of(context, params)
         form = generator.description
-        real = read_images(context, "train", classes=form.classes or None)
+        real = self._real.images_of(context, "train", classes=form.classes or None)
         check_shape(real, resolution=form.resolution, channels=form.channels)
         check_levels(params.sampler, params.t_re, generator.network.sigma_range)
         shard = _shard(real, params.first, params.count)
