@@ -3,19 +3,18 @@
 They hold a state dict at best, which does not say which network it belongs to.
 """
 
-import io
-import zipfile
-from collections.abc import Iterator
+import struct
 
 from replicalab.errors import UnsafeCheckpoint
 from replicalab_worker.weights.snapshots.cursor import Cursor
 from replicalab_worker.weights.snapshots.machine import Vocabulary
-from replicalab_worker.weights.snapshots.opcodes import read_pickle
+from replicalab_worker.weights.snapshots.opcodes import Budget, read_pickle
 from replicalab_worker.weights.snapshots.records import Global
 from replicalab_worker.weights.snapshots.refusals import shown
 
 SIGNATURE = b"PK\x03\x04"
-LARGEST_PICKLE_BYTES = 16 * 2**20
+_LOCAL_HEADER = "<4s5H3I2H"
+_STORED = 0
 _STORAGES = ("FloatStorage", "HalfStorage", "LongStorage", "BFloat16Storage", "DoubleStorage")
 _STATE_DICT = Vocabulary(
     callables={
@@ -31,14 +30,12 @@ _STATE_DICT = Vocabulary(
 def refusal_of(file: bytes) -> UnsafeCheckpoint:
     """Why the archive is not imported; foreign names are told.
 
-    Nothing is extracted but ``data.pkl``, and that only where it is small and not compressed.
+    Its directory is not read, for it can list any number of entries, nor is anything unpacked:
+    torch.save writes the pickle first, and as it is.
     """
     try:
-        with zipfile.ZipFile(io.BytesIO(file)) as archive:
-            for raw in _pickles(archive):
-                read_pickle(Cursor(memoryview(raw)), _STATE_DICT)
-    except (zipfile.BadZipFile, OSError, NotImplementedError, RuntimeError) as error:
-        return UnsafeCheckpoint(f"The zip archive cannot be read: {shown(str(error))}.")
+        cursor = _first_entry(Cursor(memoryview(file)))
+        read_pickle(cursor, _STATE_DICT, Budget())
     except UnsafeCheckpoint as refusal:
         return refusal
     return UnsafeCheckpoint(
@@ -47,16 +44,16 @@ def refusal_of(file: bytes) -> UnsafeCheckpoint:
     )
 
 
-def _pickles(archive: zipfile.ZipFile) -> Iterator[bytes]:
-    for entry in archive.infolist():
-        if entry.compress_type != zipfile.ZIP_STORED:
-            raise UnsafeCheckpoint(
-                f"The zip archive holds {shown(entry.filename)} compressed, which torch.save never "
-                f"does ({entry.compress_size} bytes claim to be {entry.file_size})."
-            )
-        if entry.filename.rsplit("/", 1)[-1] != "data.pkl":
-            continue
-        if entry.file_size > LARGEST_PICKLE_BYTES:
-            raise UnsafeCheckpoint(f"data.pkl of the zip archive claims {entry.file_size} bytes.")
-        with archive.open(entry) as file:
-            yield file.read(LARGEST_PICKLE_BYTES)
+def _first_entry(cursor: Cursor) -> Cursor:
+    """A cursor at the bytes of the first entry, which must be the pickle of torch.save."""
+    _, _, _, method, _, _, _, _, _, name_bytes, extra_bytes = struct.unpack(
+        _LOCAL_HEADER, cursor.take(struct.calcsize(_LOCAL_HEADER), "the header of a zip archive")
+    )
+    name = bytes(cursor.take(name_bytes, "a name")).decode("utf-8", errors="replace")
+    cursor.take(extra_bytes, "a header")
+    if method != _STORED or name.rsplit("/", 1)[-1] != "data.pkl":
+        compressed = "" if method == _STORED else " compressed, which torch.save never does"
+        raise UnsafeCheckpoint(
+            f"The zip archive begins with {shown(name)}{compressed}; it was not unpacked."
+        )
+    return cursor

@@ -194,12 +194,12 @@ class Machine:
         self.push(builder(arguments))
 
     def set_state(self) -> None:
-        """Give a module its attributes; the state of a data type says nothing new."""
+        """Give a module its attributes; the state of a data type must be the usual one."""
         state, target = self._pop(), self._top()
         match target, state:
             case ModuleRecord(state=None), dict():
                 target.state = state
-            case NumpyType(), tuple():
+            case NumpyType(), (int(), "<" | "|", *_):  # the version, and little-endian numbers
                 return
             case _:
                 raise UnsafeCheckpoint(f"The pickle sets the state of {_kind(target)}.")
@@ -251,9 +251,12 @@ class Machine:
         self.push_integer(self._cursor.unsigned(1, "an integer"), is_signed=True)
 
 
-def _key(value: object) -> str | int:
-    """``value`` if it may be a key: hashing anything else could take for ever, or crash."""
-    if not isinstance(value, str | int):
+def _key(value: object) -> str:
+    """``value`` if it may be a key.
+
+    Hashing anything else could take for ever: hashes of numbers can be made to collide.
+    """
+    if not isinstance(value, str):
         raise UnsafeCheckpoint(f"The pickle uses {_kind(value)} as a key.")
     return value
 

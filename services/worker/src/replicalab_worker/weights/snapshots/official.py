@@ -6,12 +6,18 @@ and its tensors; ``forms`` and the network of that form decide whether they belo
 
 import struct
 from collections.abc import Mapping
+from functools import partial
 
 from replicalab.errors import UnsafeCheckpoint
 from replicalab_worker.weights.snapshots.cursor import Cursor
 from replicalab_worker.weights.snapshots.machine import Builder, Vocabulary
-from replicalab_worker.weights.snapshots.opcodes import read_pickle
-from replicalab_worker.weights.snapshots.records import Global, ModuleRecord, NumpyType
+from replicalab_worker.weights.snapshots.opcodes import Budget, read_pickle
+from replicalab_worker.weights.snapshots.records import (
+    Global,
+    ModuleRecord,
+    NumpyType,
+    Storage,
+)
 from replicalab_worker.weights.snapshots.refusals import shown
 from replicalab_worker.weights.snapshots.storages import read_storage
 from replicalab_worker.weights.snapshots.tensors import rebuild_parameter, rebuild_tensor
@@ -32,7 +38,8 @@ def read_official(file: memoryview) -> ModuleRecord:
         UnsafeCheckpoint: The file is no such snapshot, or asks for something else.
     """
     cursor = Cursor(file)
-    content = read_pickle(cursor, _VOCABULARY)
+    budget = Budget()
+    content = read_pickle(cursor, _vocabulary(budget), budget)
     if len(cursor.rest()):
         raise UnsafeCheckpoint("Something follows the snapshot in its file.")
     if not isinstance(content, dict):
@@ -67,10 +74,10 @@ def _dict(arguments: tuple[object, ...]) -> dict[object, object]:
     return {}
 
 
-def _storage(arguments: tuple[object, ...]) -> object:
+def _storage(arguments: tuple[object, ...], budget: Budget) -> Storage:
     match arguments:
         case (memoryview() as file,):
-            return read_storage(file)
+            return read_storage(file, budget)
         case _:
             raise UnsafeCheckpoint("A storage is not made of bytes.")
 
@@ -98,7 +105,6 @@ _CALLABLES: Mapping[Global, Builder] = {
     Global("collections", "OrderedDict"): _dict,
     Global("torch._utils", "_rebuild_parameter"): rebuild_parameter,
     Global("torch._utils", "_rebuild_tensor_v2"): rebuild_tensor,
-    Global("torch.storage", "_load_from_bytes"): _storage,
     Global("numpy._core.multiarray", "scalar"): _number,
     Global("numpy.core.multiarray", "scalar"): _number,
     Global("numpy", "dtype"): _numpy_type,
@@ -107,4 +113,9 @@ _CLASSES: Mapping[Global, Builder] = {
     Global("torch.nn.modules.container", "ModuleDict"): _container,
     Global("dnnlib.util", "EasyDict"): _dict,
 }
-_VOCABULARY = Vocabulary(callables=_CALLABLES, classes=_CLASSES)
+
+
+def _vocabulary(budget: Budget) -> Vocabulary:
+    """What a snapshot may name; its storages are pickles that draw on the same budget."""
+    storage = {Global("torch.storage", "_load_from_bytes"): partial(_storage, budget=budget)}
+    return Vocabulary(callables={**_CALLABLES, **storage}, classes=_CLASSES)

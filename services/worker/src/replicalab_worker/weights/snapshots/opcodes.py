@@ -2,6 +2,7 @@
 
 import pickletools
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from functools import partial
 
 from replicalab.errors import UnsafeCheckpoint
@@ -10,6 +11,23 @@ from replicalab_worker.weights.snapshots.machine import MARK, Machine, Vocabular
 
 MAX_OPCODES = 500_000
 """The largest published generators take about 150,000."""
+
+
+@dataclass(slots=True)
+class Budget:
+    """Opcodes that a file may still take, the streams inside of it included.
+
+    Without a common one, a small file could have the same stream read any number of times.
+    """
+
+    left: int = MAX_OPCODES
+
+    def spend(self) -> None:
+        """Take one opcode; raises ``UnsafeCheckpoint`` when none is left."""
+        self.left -= 1
+        if self.left < 0:
+            raise UnsafeCheckpoint(f"The pickle has more than {MAX_OPCODES} opcodes.")
+
 
 Step = Callable[[Machine], None]
 
@@ -62,18 +80,20 @@ _NAMES = {ord(opcode.code): opcode.name for opcode in pickletools.opcodes}
 _STEPS = {code: _STEPS_BY_NAME[name] for code, name in _NAMES.items() if name in _STEPS_BY_NAME}
 
 
-def read_pickle(cursor: Cursor, vocabulary: Vocabulary) -> object:
+def read_pickle(cursor: Cursor, vocabulary: Vocabulary, budget: Budget) -> object:
     """The value of the pickle at ``cursor``, which then stands behind it.
 
     Args:
         cursor: At the first opcode.
         vocabulary: What the pickle may name.
+        budget: What the file that it is in may still do.
 
     Raises:
         UnsafeCheckpoint: It is no pickle, or asks for something that is not allowed.
     """
     machine = Machine(cursor, vocabulary)
-    for _ in range(MAX_OPCODES):
+    while True:
+        budget.spend()
         code = cursor.unsigned(1, "a pickle")
         step = _STEPS.get(code)
         if step is not None:
@@ -86,4 +106,3 @@ def read_pickle(cursor: Cursor, vocabulary: Vocabulary) -> object:
                 f"The file uses the opcode {_NAMES.get(code, hex(code))}, which no generator "
                 "needs. Nothing of the file was run."
             )
-    raise UnsafeCheckpoint(f"The pickle has more than {MAX_OPCODES} opcodes.")

@@ -10,7 +10,7 @@ from typing import NamedTuple
 from replicalab.errors import UnsafeCheckpoint
 from replicalab_worker.weights.snapshots.cursor import Cursor
 from replicalab_worker.weights.snapshots.machine import Vocabulary
-from replicalab_worker.weights.snapshots.opcodes import read_pickle
+from replicalab_worker.weights.snapshots.opcodes import Budget, read_pickle
 from replicalab_worker.weights.snapshots.records import Global, Storage
 from replicalab_worker.weights.tensors import FLOAT16, FLOAT32, INT64, Dtype
 
@@ -31,20 +31,25 @@ class _Header(NamedTuple):
 _PLAIN = Vocabulary()
 
 
-def read_storage(file: memoryview) -> Storage:
+def read_storage(file: memoryview, budget: Budget) -> Storage:
     """The storage in ``file``; its numbers stay where they are.
 
     Raises:
         UnsafeCheckpoint: It is no such file, or not as long as it says.
     """
     cursor = Cursor(file)
-    if (read_pickle(cursor, _PLAIN), read_pickle(cursor, _PLAIN)) != (MAGIC_NUMBER, PROTOCOL):
+    if (read_pickle(cursor, _PLAIN, budget), read_pickle(cursor, _PLAIN, budget)) != (
+        MAGIC_NUMBER,
+        PROTOCOL,
+    ):
         raise UnsafeCheckpoint("The numbers of a tensor are not in the format of torch.save.")
-    machine = read_pickle(cursor, _PLAIN)
+    machine = read_pickle(cursor, _PLAIN, budget)
     if not (isinstance(machine, dict) and machine.get("little_endian") is True):
         raise UnsafeCheckpoint("The numbers of a tensor are not little-endian.")
-    header = read_pickle(cursor, Vocabulary(names=frozenset(DTYPES), persistent=_read_header))
-    read_pickle(cursor, _PLAIN)  # the keys: there is only one storage
+    header = read_pickle(
+        cursor, Vocabulary(names=frozenset(DTYPES), persistent=_read_header), budget
+    )
+    read_pickle(cursor, _PLAIN, budget)  # the keys: there is only one storage
     if not isinstance(header, _Header):
         raise UnsafeCheckpoint("The numbers of a tensor have no storage.")
     dtype, items = header
