@@ -137,8 +137,24 @@ class TokenNotFound(NotFound):
     remedy = "`replicalab tokens list` shows your tokens."
 
 
+class GeneratorNotFound(NotFound):
+    """No imported generator has this id, or the caller may not see it."""
+
+    slug = "generator-not-found"
+    title = "Generator not found"
+    remedy = "`replicalab generators list` and `GET /v1/generators` show the generators there are."
+
+
+class GeneratorInUse(Conflict):
+    """The generator is being imported, or an unfinished experiment needs it."""
+
+    slug = "generator-in-use"
+    title = "The generator is in use"
+    remedy = "Wait for the experiments that the detail names, or cancel them."
+
+
 class NameTaken(Conflict):
-    """Another user or project has the name."""
+    """Another user, project or generator has the name."""
 
     slug = "name-taken"
     title = "The name is taken"

@@ -20,6 +20,7 @@ from replicalab.domain.artifacts import NamedArtifact
 from replicalab.domain.measures import Interval, Measurement
 from replicalab.domain.tasks import Queue, TaskKind
 from replicalab.engine.experiments import Experiments
+from replicalab.engine.generators import Generators
 from replicalab.engine.task_store import TaskStore
 from replicalab.stack.postgres import EmbeddedPostgres
 from replicalab.storage.artifacts import ArtifactStore
@@ -30,6 +31,8 @@ from replicalab_api.experiments.changes import router as changes_router
 from replicalab_api.experiments.examples import SMALL_STUDY
 from replicalab_api.experiments.routes import router as experiments_router
 from replicalab_api.experiments.visible import LabExperiments
+from replicalab_api.generators.routes import router as generators_router
+from replicalab_api.generators.visible import LabGenerators
 from replicalab_api.health.routes import ReadinessCheck
 from replicalab_api.health.routes import router as health_router
 from replicalab_api.http.application import build_app
@@ -47,6 +50,7 @@ from replicalab_api.workers.service import LabWorkers
 TOKEN = "a-token-of-the-contract-tests"
 PEPPER = "the pepper of the contract tests, long enough"
 WORKER = "test-worker"
+MAX_SNAPSHOT_BYTES = 4 * 2**20
 OUTPUTS = {TaskKind.TRAIN_GENERATOR: TRAINING_ARTIFACTS}
 MEASURED = Measurement(
     name="accuracy",
@@ -109,11 +113,19 @@ def app(
     return build_app(
         authentication=Authentication(accounts.accounts, RULES),
         open_routers=[health_router, login_router, provider_router],
-        protected_routers=[experiments_router, changes_router, workers_router, *account_routers],
+        protected_routers=[
+            experiments_router,
+            changes_router,
+            generators_router,
+            workers_router,
+            *account_routers,
+        ],
         state={
             "experiments": LabExperiments(Experiments(database, ArtifactStore(objects)), database),
             "workers": LabWorkers(database),
             "accounts": accounts,
+            "generators": LabGenerators(Generators(database, ArtifactStore(objects)), database),
+            "max_snapshot_bytes": MAX_SNAPSHOT_BYTES,
             "objects": objects,
             "cursors": CursorCodec(TOKEN),
             "wakeups": wakeups,

@@ -4,6 +4,7 @@ from replicalab.db.database import Database
 from replicalab.domain.accounts import Role
 from replicalab.engine.doorbells import Doorbells, celery_app
 from replicalab.engine.experiments import Experiments
+from replicalab.engine.generators import Generators
 from replicalab.engine.journal import EVENTS_CHANNEL
 from replicalab.engine.listener import Listener
 from replicalab.storage.artifacts import ArtifactStore
@@ -14,6 +15,8 @@ from replicalab_api.accounts.routers import account_routers, login_router, provi
 from replicalab_api.experiments.changes import router as changes_router
 from replicalab_api.experiments.routes import router as experiments_router
 from replicalab_api.experiments.visible import LabExperiments
+from replicalab_api.generators.routes import router as generators_router
+from replicalab_api.generators.visible import LabGenerators
 from replicalab_api.health.routes import ReadinessCheck
 from replicalab_api.health.routes import router as health_router
 from replicalab_api.http.application import build_app
@@ -28,6 +31,15 @@ from replicalab_api.rules import RULES
 from replicalab_api.settings import GatewaySettings, OidcSettings
 from replicalab_api.workers.routes import router as workers_router
 from replicalab_api.workers.service import LabWorkers
+
+PROTECTED = (
+    experiments_router,
+    changes_router,
+    generators_router,
+    workers_router,
+    *account_routers,
+)
+"""Routers that authenticate their callers."""
 
 
 def provider_account(oidc: OidcSettings) -> ProviderAccount:
@@ -47,6 +59,7 @@ def main() -> None:
     url, pepper = settings.database.url.get_secret_value(), settings.pepper.get_secret_value()
     database = Database(url, pool_size=settings.database.pool_size)
     objects = open_store(settings.store)
+    artifacts = ArtifactStore(objects)
     doorbells = Doorbells(celery_app(settings.broker.url.get_secret_value()))
     wakeups = Wakeups()
     token = settings.token.get_secret_value() if settings.token else None
@@ -62,11 +75,13 @@ def main() -> None:
     app = build_app(
         authentication=Authentication(accounts.accounts, RULES),
         open_routers=[health_router, login_router, provider_router],
-        protected_routers=[experiments_router, changes_router, workers_router, *account_routers],
+        protected_routers=PROTECTED,
         state={
-            "experiments": LabExperiments(Experiments(database, ArtifactStore(objects)), database),
+            "experiments": LabExperiments(Experiments(database, artifacts), database),
             "workers": LabWorkers(database),
             "accounts": accounts,
+            "generators": LabGenerators(Generators(database, artifacts), database),
+            "max_snapshot_bytes": settings.max_snapshot_bytes,
             "objects": objects,
             "cursors": CursorCodec(pepper),
             "wakeups": wakeups,

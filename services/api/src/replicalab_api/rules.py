@@ -15,6 +15,7 @@ _MAINTAIN = Rule(Role.MAINTAINER, Scope.WRITE)
 _ADMINISTER = Rule(Role.ADMIN, Scope.ADMIN)
 
 _EXPERIMENT = "/v1/experiments/{experiment_id}"
+_GENERATOR = "/v1/generators/{generator_id}"
 
 RULES: Rules = {
     ("GET", "/healthz"): None,
@@ -42,6 +43,10 @@ RULES: Rules = {
     ("GET", "/v1/workers"): _READ,
     ("POST", "/v1/workers/{node}:drain"): _MAINTAIN,
     ("POST", "/v1/workers/{node}:resume"): _MAINTAIN,
+    ("POST", "/v1/generators"): _RUN,
+    ("GET", "/v1/generators"): _READ,
+    ("GET", _GENERATOR): _READ,
+    ("DELETE", _GENERATOR): _RUN,
     ("GET", "/v1/me"): _READ,
     ("PUT", "/v1/me/password"): _OWN_TOKENS,
     ("DELETE", "/v1/session"): _READ,

@@ -33,6 +33,9 @@ class GatewaySettings(ServiceSettings):
     )
     oidc: OidcSettings | None = None
     max_body_bytes: int = Field(default=2**20, ge=1024)
+    max_snapshot_bytes: int = Field(
+        default=4 * 2**30, ge=1024, description="Of the file of an imported generator."
+    )
 
 
 class SchedulerSettings(ServiceSettings):

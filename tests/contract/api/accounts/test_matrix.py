@@ -3,13 +3,14 @@
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
-from uuid import UUID
+from uuid import UUID, uuid4
 
 import pytest
 from fastapi import FastAPI
 from fastapi.testclient import TestClient
 
 from replicalab.db.database import Database
+from replicalab.db.generators import GeneratorRow
 from replicalab.db.models import ExperimentRow
 from replicalab.domain.accounts import Role
 from replicalab_api.experiments.examples import SMALL_STUDY
@@ -20,7 +21,14 @@ from tests.contract.api.accounts.matrix import Cell, Relation, cells, expected, 
 pytestmark = [pytest.mark.integration, pytest.mark.timeout(120)]
 
 DOCS = Path(__file__).parents[4] / "docs" / "authorisation.md"
-HIDDEN = {"experiment-not-found", "project-not-found", "token-not-found", "user-not-found"}
+HIDDEN = {
+    "experiment-not-found",
+    "generator-not-found",
+    "project-not-found",
+    "token-not-found",
+    "user-not-found",
+}
+BINARY = {"Content-Type": "application/octet-stream"}
 NOBODY = "01900000-0000-7000-8000-000000000000"
 
 BODIES: Mapping[tuple[str, str], Mapping[str, Any]] = {
@@ -67,6 +75,7 @@ class World:
         add_project: Callable[[str, dict[UUID, Role]], str],
     ) -> None:
         self.anonymous = TestClient(app)
+        self.database = database
         self.client = client
         self.people: dict[Role, Person] = {role: add_person(role.value, role) for role in Role}
         self.stranger = add_person("stranger", Role.MAINTAINER)
@@ -107,6 +116,20 @@ class World:
         body = {"name": "spare", "user_id": str(person.id)}
         return str(self.client.post("/v1/tokens", json=body).json()["id"])
 
+    def generator(self, role: Role | None, relation: Relation) -> str:
+        """The id of a generator whose import nobody has begun, made anew: it may be deleted."""
+        project = self.projects["foreign" if relation == "foreign" else "own"]
+        query = {"name": str(uuid4()), "licence": "CC0", "project": project}
+        brought = self.stranger.client.post(
+            "/v1/generators", params=query, content=b"x", headers=BINARY
+        )
+        assert brought.status_code == 202, brought.text
+        generator = str(brought.json()["id"])
+        if relation == "own":
+            with self.database.transaction() as session:
+                session.get_one(GeneratorRow, UUID(generator)).owner = (role or Role.VIEWER).value
+        return generator
+
     def answer(self, cell: Cell) -> str:
         method, template = cell.operation
         names = {"user_id": str(self.stranger.id), "slug": "forbidden"}
@@ -115,17 +138,23 @@ class World:
             names["token_id"] = self.token(cell.role, cell.relation)
         if "{experiment_id}" in template:
             names["experiment_id"] = self.experiment(cell.role, cell.relation)
+        if "{generator_id}" in template:
+            names["generator_id"] = self.generator(cell.role, cell.relation)
         if "{project_id}" in template:
             names["project_id"] = self.projects[cell.relation]
         client = self.anonymous if cell.role is None else self.people[cell.role].client
-        body = BODIES.get(cell.operation)
-        response = client.request(
-            method,
-            template.format(**names),
-            json=body,
-            params={"other": names["experiment_id"]} if template.endswith("/diff") else None,
-            headers={"If-Match": "*"},
-        )
+        path = template.format(**names)
+        if cell.operation == ("POST", "/v1/generators"):
+            query = {"name": str(uuid4()), "licence": "CC0"}
+            response = client.post(path, params=query, content=b"x", headers=BINARY)
+        else:
+            response = client.request(
+                method,
+                path,
+                json=BODIES.get(cell.operation),
+                params={"other": names["experiment_id"]} if template.endswith("/diff") else None,
+                headers={"If-Match": "*"},
+            )
         assert response.status_code < 500, (cell, response.text)
         if response.status_code in {401, 403}:
             return str(response.status_code)

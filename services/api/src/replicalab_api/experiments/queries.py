@@ -3,21 +3,15 @@
 from typing import Literal
 from uuid import UUID
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import Field
 
 from replicalab.domain.accounts import DEFAULT_PROJECT_ID
 from replicalab.domain.states import ExperimentState
 from replicalab.domain.text import Name
+from replicalab_api.http.paging import PageQuery, Query
 
-MAX_PAGE = 200
 MAX_WAIT_SECONDS = 30
 MAX_EVENT_ID = 2**63 - 1
-
-
-class Query(BaseModel):
-    """A query string."""
-
-    model_config = ConfigDict(extra="forbid")
 
 
 class SubmitQuery(Query):
@@ -28,13 +22,9 @@ class SubmitQuery(Query):
     )
 
 
-class ListQuery(Query):
+class ListQuery(PageQuery):
     """Which experiments to list."""
 
-    limit: int = Field(default=50, ge=1, le=MAX_PAGE, description="Items of a page.")
-    cursor: str | None = Field(
-        default=None, max_length=64, description="``next_cursor`` of the page before."
-    )
     state: ExperimentState | None = Field(default=None, description="Only in this state.")
     name: Name | None = Field(
         default=None, description="Only with this text in the name, ignoring case."

@@ -83,6 +83,7 @@ BODY_ERRORS = (
     errors.InvalidRequest,
     errors.NonFiniteNumber,
     errors.IncompatibleParts,
+    errors.UnknownGenerator,
 )
 NOT_FOUND = responses(errors.ExperimentNotFound)
 CSV_TYPE = "text/csv; charset=utf-8"
@@ -122,10 +123,16 @@ def submit_experiment(
 
 
 # A colon keeps actions apart from ids, which hold none.
-@router.post(":validate", responses=responses(*BODY_ERRORS), openapi_extra=json_body(SPEC, BODIES))
-def validate_experiment(spec: SpecBody, experiments: Experiments) -> PlanRead:
+@router.post(
+    ":validate",
+    responses=responses(*BODY_ERRORS, refusals.ProjectNotFound),
+    openapi_extra=json_body(SPEC, BODIES),
+)
+def validate_experiment(
+    spec: SpecBody, query: Annotated[SubmitQuery, Query()], experiments: Experiments
+) -> PlanRead:
     """Say what submitting would do, without doing it: tasks, reuse, network evaluations, time."""
-    return experiments.validate(spec)
+    return experiments.validate(spec, project_id=query.project)
 
 
 @router.get("")

@@ -43,13 +43,14 @@ class ExperimentStore(Protocol):
 
         Raises:
             InvalidRequest: The parts of the specification do not fit together.
+            UnknownGenerator: It names an imported generator that the project does not have.
             IdempotencyConflict: The key was used for another specification.
             ProjectNotFound: The caller is no member of the project.
             Forbidden: The caller may only look at the project.
         """
 
-    def validate(self, spec: ExperimentSpec | TrainingSpec) -> PlanRead:
-        """What ``submit`` would do; raises ``InvalidRequest``."""
+    def validate(self, spec: ExperimentSpec | TrainingSpec, *, project_id: UUID) -> PlanRead:
+        """What ``submit`` would do; raises ``InvalidRequest`` or ``ProjectNotFound``."""
 
     def get(self, experiment_id: UUID) -> ExperimentRead:
         """The experiment."""

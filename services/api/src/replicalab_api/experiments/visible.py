@@ -78,9 +78,12 @@ class VisibleExperiments:
             idempotency_key=idempotency_key,
         )
 
-    def validate(self, spec: ExperimentSpec | TrainingSpec) -> PlanRead:
-        """What ``submit`` would do."""
-        return self._experiments.validate(spec)
+    def validate(
+        self, spec: ExperimentSpec | TrainingSpec, *, project_id: UUID = DEFAULT_PROJECT_ID
+    ) -> PlanRead:
+        """What ``submit`` would do; raises ``ProjectNotFound``."""
+        self._must_see_project(project_id)
+        return self._experiments.validate(spec, project_id=project_id)
 
     def get(self, experiment_id: UUID) -> ExperimentRead:
         """The experiment."""

@@ -1,0 +1,1 @@
+"""Imported generators over REST."""

@@ -1,0 +1,123 @@
+"""Routes under /v1/generators."""
+
+from http import HTTPStatus
+from typing import Annotated, Any
+from uuid import UUID
+
+from fastapi import APIRouter, Depends, Query, Request, Response
+from fastapi import Path as PathParameter
+from fastapi.concurrency import run_in_threadpool
+
+from replicalab import errors, refusals
+from replicalab.domain.generator_resources import GeneratorPage, GeneratorRead
+from replicalab_api.generators.queries import GeneratorsQuery, ImportQuery
+from replicalab_api.generators.visible import LabGenerators
+from replicalab_api.http.authentication import Caller
+from replicalab_api.http.cursors import CursorCodec
+from replicalab_api.http.problems import responses
+from replicalab_api.http.uploads import MEDIA_TYPE, received
+
+router = APIRouter(
+    prefix="/v1/generators",
+    tags=["generators"],
+    responses=responses(errors.DatabaseUnavailable, errors.InvalidRequest),
+)
+
+
+def _generators(request: Request) -> LabGenerators:
+    generators: LabGenerators = request.app.state.generators
+    return generators
+
+
+def _cursors(request: Request) -> CursorCodec:
+    cursors: CursorCodec = request.app.state.cursors
+    return cursors
+
+
+Service = Annotated[LabGenerators, Depends(_generators)]
+GeneratorId = Annotated[UUID, PathParameter(description="``id`` of the generator.")]
+NOT_FOUND = responses(refusals.GeneratorNotFound)
+FILE: dict[str, Any] = {
+    "requestBody": {
+        "required": True,
+        "description": "The file: an official snapshot (edm-*.pkl), or a safetensors file with "
+        "its description in the metadata.",
+        "content": {MEDIA_TYPE: {"schema": {"type": "string", "format": "binary"}}},
+    }
+}
+
+
+@router.post(
+    "",
+    status_code=HTTPStatus.ACCEPTED,
+    responses=responses(
+        errors.BodyTooLarge,
+        errors.UnsupportedMediaType,
+        errors.StoreUnavailable,
+        errors.QuotaExceeded,
+        refusals.NameTaken,
+        refusals.ProjectNotFound,
+    ),
+    openapi_extra=FILE,
+)
+async def import_generator(
+    request: Request,
+    query: Annotated[ImportQuery, Query()],
+    caller: Caller,
+    generators: Service,
+    response: Response,
+) -> GeneratorRead:
+    """Bring the file of a generator into a project; a worker checks and converts it.
+
+    Nothing of the file is ever run. ``state`` of the answer tells how far it is: ask again, or
+    follow the experiment that imports it.
+    """
+    # What can be refused without the file is refused before it is sent.
+    await run_in_threadpool(generators.check, caller, query.project, query.name)
+    async with received(request, request.app.state.max_snapshot_bytes) as upload:
+        brought = await run_in_threadpool(
+            generators.bring,
+            caller,
+            query.project,
+            upload,
+            name=query.name,
+            licence=query.licence,
+        )
+    response.headers["Location"] = f"/v1/generators/{brought.id}"
+    return brought
+
+
+@router.get("")
+def list_generators(
+    query: Annotated[GeneratorsQuery, Query()],
+    caller: Caller,
+    generators: Service,
+    cursors: Annotated[CursorCodec, Depends(_cursors)],
+) -> GeneratorPage:
+    """Imported generators of your projects, newest first."""
+    page = generators.list(
+        caller,
+        limit=query.limit,
+        before=None if query.cursor is None else cursors.decode(query.cursor),
+        project_id=query.project,
+        name=query.name,
+    )
+    if page.next_cursor is None:
+        return page
+    return page.model_copy(update={"next_cursor": cursors.encode(UUID(page.next_cursor))})
+
+
+@router.get("/{generator_id}", responses=NOT_FOUND)
+def get_generator(generator_id: GeneratorId, caller: Caller, generators: Service) -> GeneratorRead:
+    """A generator: state, licence, what it holds, and why it was refused if it was."""
+    return generators.get(caller, generator_id)
+
+
+@router.delete(
+    "/{generator_id}",
+    status_code=HTTPStatus.NO_CONTENT,
+    responses=NOT_FOUND | responses(refusals.GeneratorInUse, errors.StoreUnavailable),
+)
+def delete_generator(generator_id: GeneratorId, caller: Caller, generators: Service) -> None:
+    """Forget a generator and remove its file; results that it made stay."""
+    generators.delete(caller, generator_id)

@@ -1,0 +1,79 @@
+"""Reading a large body: to a file on disk, with its digest, in bounded memory."""
+
+import hashlib
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from tempfile import TemporaryFile
+from typing import BinaryIO
+
+from fastapi import Request
+from fastapi.concurrency import run_in_threadpool
+
+from replicalab.domain.artifacts import ArtifactRef
+from replicalab.errors import BodyTooLarge, UnsupportedMediaType
+
+MEDIA_TYPE = "application/octet-stream"
+PIECE_BYTES = 2**20
+
+
+@dataclass(frozen=True, slots=True)
+class Upload:
+    """A body that has arrived whole.
+
+    Attributes:
+        file: At its beginning; gone when the request is over.
+        ref: Digest and size.
+    """
+
+    file: BinaryIO
+    ref: ArtifactRef
+
+
+@asynccontextmanager
+async def received(request: Request, max_bytes: int) -> AsyncIterator[Upload]:
+    """The request's body; nothing of it is left afterwards, however the request ends.
+
+    Args:
+        request: Whose body nobody has read.
+        max_bytes: Longer ones are given up at once.
+
+    Raises:
+        UnsupportedMediaType: It is not declared as plain bytes.
+        BodyTooLarge: It has, or says it has, more than ``max_bytes``.
+    """
+    _check_declaration(request, max_bytes)
+    with TemporaryFile() as file:
+        digest, size_bytes, held = hashlib.sha256(), 0, bytearray()
+
+        def keep(piece: bytes) -> None:
+            digest.update(piece)
+            file.write(piece)
+
+        async for chunk in request.stream():
+            size_bytes += len(chunk)
+            if size_bytes > max_bytes:
+                raise _too_large(max_bytes)
+            held += chunk
+            if len(held) >= PIECE_BYTES:
+                await run_in_threadpool(keep, bytes(held))
+                held.clear()
+        await run_in_threadpool(keep, bytes(held))
+        file.seek(0)
+        ref = ArtifactRef(sha256=digest.hexdigest(), size_bytes=size_bytes, media_type=MEDIA_TYPE)
+        yield Upload(file, ref)
+
+
+def _check_declaration(request: Request, max_bytes: int) -> None:
+    if request.headers.get("content-encoding", "identity").strip().lower() != "identity":
+        raise UnsupportedMediaType("Compressed request bodies are not read.")
+    declared_type = request.headers.get("content-type", "").partition(";")[0].strip().lower()
+    if declared_type != MEDIA_TYPE:
+        raise UnsupportedMediaType(f"Content-Type must be {MEDIA_TYPE}.")
+    declared = request.headers.get("content-length", "0")
+    if declared.isdigit() and int(declared[:20]) > max_bytes:
+        raise _too_large(max_bytes)
+
+
+def _too_large(max_bytes: int) -> BodyTooLarge:
+    return BodyTooLarge(f"The file may have {max_bytes} bytes.", max_bytes=max_bytes)

@@ -1,0 +1,113 @@
+"""Reading imported generators: how far they are, what they hold, and what planning may use."""
+
+import json
+from typing import TypeVar
+from uuid import UUID
+
+import sqlalchemy as sa
+from sqlalchemy.orm import Session
+
+from replicalab.db.generators import GeneratorRow
+from replicalab.db.models import ArtifactRow, ExperimentRow, ExperimentTaskRow, TaskRow
+from replicalab.domain.artifacts import GENERATOR_DESCRIPTION, ArtifactRef
+from replicalab.domain.generator_resources import GeneratorRead, GeneratorState
+from replicalab.domain.generators import Catalogue, ImportedGenerator, ImportedWeights
+from replicalab.domain.networks import GeneratorForm
+from replicalab.domain.specs import ExperimentSpec, ImportSpec, TrainingSpec
+from replicalab.domain.states import ExperimentState
+from replicalab.engine.details import ref_of_row
+from replicalab.engine.failures import FailureClass
+from replicalab.planning import importing
+from replicalab.planning.keys import canonical_json
+from replicalab.planning.plan import NOTHING_IMPORTED
+from replicalab.storage.artifacts import ArtifactStore
+
+AnySpec = TypeVar("AnySpec", bound=ExperimentSpec | TrainingSpec | ImportSpec)
+Found = sa.Row[GeneratorRow, ExperimentState, str | None, str | None]
+
+
+def resolved(
+    session: Session, artifacts: ArtifactStore, spec: AnySpec, project_id: UUID
+) -> tuple[AnySpec, Catalogue]:
+    """``spec`` with the imported generator that it names pinned, and the catalogue for its plan.
+
+    Raises:
+        UnknownGenerator: The project has no such generator that is ready.
+    """
+    if not (isinstance(spec, ExperimentSpec) and isinstance(spec.generator, ImportedGenerator)):
+        return spec, NOTHING_IMPORTED
+    ready = generators().where(
+        GeneratorRow.project_id == project_id, ExperimentRow.state == ExperimentState.SUCCEEDED
+    )
+    catalogue: dict[str, ImportedWeights] = {}
+    for found in session.execute(ready).all():
+        row = found[0]
+        form = _form_of(session, artifacts, found)
+        if form is not None:
+            file = ArtifactRef(
+                sha256=row.sha256, size_bytes=row.size_bytes, media_type=row.media_type
+            )
+            catalogue[row.name] = ImportedWeights(file=file, licence=row.licence, form=form)
+    return importing.pin(spec, catalogue), catalogue
+
+
+def generators() -> sa.Select[GeneratorRow, ExperimentState, str | None, str | None]:
+    """Every generator with the state of its import, and how its task failed."""
+    return (
+        sa.select(GeneratorRow, ExperimentRow.state, TaskRow.error_class, TaskRow.error)
+        .join(ExperimentRow, ExperimentRow.id == GeneratorRow.experiment_id)
+        .join(ExperimentTaskRow, ExperimentTaskRow.experiment_id == ExperimentRow.id)
+        .join(TaskRow, TaskRow.id == ExperimentTaskRow.task_id)
+    )
+
+
+def _form_of(session: Session, artifacts: ArtifactStore, found: Found) -> GeneratorForm | None:
+    """What the file holds, noted in the row at the first look after the import."""
+    row, state = found[0], found[1]
+    if row.form is not None:
+        return GeneratorForm.model_validate_json(canonical_json(row.form))
+    if state is not ExperimentState.SUCCEEDED:
+        return None
+    artifact = session.scalars(
+        sa.select(ArtifactRow)
+        .join(ExperimentTaskRow, ExperimentTaskRow.task_id == ArtifactRow.task_id)
+        .where(
+            ExperimentTaskRow.experiment_id == row.experiment_id,
+            ArtifactRow.name == GENERATOR_DESCRIPTION,
+        )
+    ).one()
+    description = json.loads(artifacts.read(ref_of_row(artifact)))
+    known = {name: description[name] for name in GeneratorForm.model_fields}
+    form = GeneratorForm.model_validate_json(json.dumps(known))
+    row.form = form.model_dump(mode="json")
+    return form
+
+
+def read_generator(session: Session, artifacts: ArtifactStore, found: Found) -> GeneratorRead:
+    """What is shown of a generator."""
+    row, experiment_state, error_class, error = found
+    state = _state(experiment_state, error_class)
+    is_over = state in {GeneratorState.REFUSED, GeneratorState.FAILED}
+    return GeneratorRead(
+        id=row.id,
+        project_id=row.project_id,
+        owner=row.owner,
+        name=row.name,
+        licence=row.licence,
+        state=state,
+        problem=(error or "The import was cancelled.") if is_over else None,
+        sha256=row.sha256,
+        size_bytes=row.size_bytes,
+        form=_form_of(session, artifacts, found),
+        experiment_id=row.experiment_id,
+        created_at=row.created_at,
+    )
+
+
+def _state(experiment: ExperimentState, error_class: str | None) -> GeneratorState:
+    if experiment is ExperimentState.SUCCEEDED:
+        return GeneratorState.READY
+    if not experiment.is_terminal:
+        return GeneratorState.IMPORTING
+    is_refused = experiment is ExperimentState.FAILED and error_class == FailureClass.INPUT
+    return GeneratorState.REFUSED if is_refused else GeneratorState.FAILED
