@@ -108,19 +108,19 @@ class NonFiniteNumber(InvalidRequest):
 
 
 class BodyTooLarge(InvalidRequest):
-    """The body is larger than the gateway reads; specifications are small."""
+    """The body is larger than the gateway reads: a specification, or an uploaded file."""
 
     slug = "body-too-large"
     title = "The body is too large"
-    remedy = "Send a smaller body. Arrays and images are artifacts and never part of a request."
+    remedy = "Send a smaller body; an administrator sets how large an uploaded file may be."
 
 
 class UnsupportedMediaType(InvalidRequest):
-    """The body is not declared as plain JSON."""
+    """The body is not declared as the route wants it: plain JSON, or plain bytes for a file."""
 
     slug = "unsupported-media-type"
-    title = "The body must be application/json in UTF-8"
-    remedy = "Send `Content-Type: application/json` and no Content-Encoding."
+    title = "The body is of another media type"
+    remedy = "Send the `Content-Type` that the detail names, and no Content-Encoding."
 
 
 class MethodNotAllowed(InvalidRequest):
@@ -195,7 +195,7 @@ class UnsafeCheckpoint(InvalidRequest):
 
     slug = "unsafe-checkpoint"
     title = "The checkpoint is not safe to load"
-    remedy = "Convert the checkpoint to safetensors on a machine without secrets."
+    remedy = "Import the file as its authors published it; the detail names what was found in it."
 
 
 # --- not found, conflicts ---------------------------------------------------------------------
