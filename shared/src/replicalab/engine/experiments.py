@@ -27,15 +27,13 @@ from replicalab.domain.specs import STORED_SPEC, ExperimentSpec, ImportSpec, Tra
 from replicalab.domain.states import ExperimentState, TaskState
 from replicalab.domain.tasks import TaskKey
 from replicalab.engine import demand, details
-from replicalab.engine.imports import AnySpec, resolved
+from replicalab.engine.imports import planned
 from replicalab.engine.journal import Journal
 from replicalab.engine.progress import Speeds, TaskStanding, eta_seconds, progress_of
 from replicalab.engine.quarantine import release_quarantined
 from replicalab.engine.submission import Submission, living_tasks, unreadable_tasks
 from replicalab.errors import ExperimentNotFound, IllegalTransition
-from replicalab.planning.builder import Plan
 from replicalab.planning.keys import canonical_json
-from replicalab.planning.plan import plan
 from replicalab.storage.artifacts import ArtifactStore
 
 
@@ -67,7 +65,7 @@ class Experiments:
             IdempotencyConflict: The key was used for another specification.
             QuotaExceeded: The owner has used up their compute.
         """
-        spec, tasks = self._planned(spec, project_id)
+        spec, tasks = planned(self._database, self._artifacts, spec, project_id)
         with self._database.transaction() as session:
             submission = Submission(session, self._artifacts)
             experiment_id = submission.replay(spec, owner, idempotency_key)
@@ -84,11 +82,6 @@ class Experiments:
                 )
             return self._read(session, experiment_id), replayed
 
-    def _planned(self, spec: AnySpec, project_id: UUID) -> tuple[AnySpec, Plan]:
-        with self._database.transaction() as session:
-            spec, catalogue = resolved(session, self._artifacts, spec, project_id)
-        return spec, plan(spec, catalogue)
-
     def validate(
         self,
         spec: ExperimentSpec | TrainingSpec | ImportSpec,
@@ -96,7 +89,7 @@ class Experiments:
         project_id: UUID = DEFAULT_PROJECT_ID,
     ) -> PlanRead:
         """What ``submit`` would do, without doing it."""
-        _, tasks = self._planned(spec, project_id)
+        _, tasks = planned(self._database, self._artifacts, spec, project_id)
         with self._database.transaction() as session:
             living = living_tasks(session, tasks)
             lost = unreadable_tasks(session, self._artifacts, living.values())

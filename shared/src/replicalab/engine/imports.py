@@ -7,6 +7,7 @@ from uuid import UUID
 import sqlalchemy as sa
 from sqlalchemy.orm import Session
 
+from replicalab.db.database import Database
 from replicalab.db.generators import GeneratorRow
 from replicalab.db.models import ArtifactRow, ExperimentRow, ExperimentTaskRow, TaskRow
 from replicalab.domain.artifacts import GENERATOR_DESCRIPTION, ArtifactRef
@@ -18,37 +19,45 @@ from replicalab.domain.states import ExperimentState
 from replicalab.engine.details import ref_of_row
 from replicalab.engine.failures import FailureClass
 from replicalab.planning import importing
+from replicalab.planning.builder import Plan
 from replicalab.planning.keys import canonical_json
-from replicalab.planning.plan import NOTHING_IMPORTED
+from replicalab.planning.plan import plan
 from replicalab.storage.artifacts import ArtifactStore
 
 AnySpec = TypeVar("AnySpec", bound=ExperimentSpec | TrainingSpec | ImportSpec)
 Found = sa.Row[GeneratorRow, ExperimentState, str | None, str | None]
 
 
-def resolved(
-    session: Session, artifacts: ArtifactStore, spec: AnySpec, project_id: UUID
-) -> tuple[AnySpec, Catalogue]:
-    """``spec`` with the imported generator that it names pinned, and the catalogue for its plan.
+def planned(
+    database: Database, artifacts: ArtifactStore, spec: AnySpec, project_id: UUID
+) -> tuple[AnySpec, Plan]:
+    """``spec`` with the imported generator that it names pinned, and its tasks.
 
     Raises:
+        InvalidRequest: Its parts do not fit together.
         UnknownGenerator: The project has no such generator that is ready.
     """
     if not (isinstance(spec, ExperimentSpec) and isinstance(spec.generator, ImportedGenerator)):
-        return spec, NOTHING_IMPORTED
+        return spec, plan(spec)
+    with database.transaction() as session:
+        catalogue = _catalogue(session, artifacts, project_id)
+    return importing.pin(spec, catalogue), plan(spec, catalogue)
+
+
+def _catalogue(session: Session, artifacts: ArtifactStore, project_id: UUID) -> Catalogue:
+    """The generators of a project that are ready."""
     ready = generators().where(
         GeneratorRow.project_id == project_id, ExperimentRow.state == ExperimentState.SUCCEEDED
     )
     catalogue: dict[str, ImportedWeights] = {}
     for found in session.execute(ready).all():
-        row = found[0]
-        form = _form_of(session, artifacts, found)
+        row, form = found[0], _form_of(session, artifacts, found)
         if form is not None:
             file = ArtifactRef(
                 sha256=row.sha256, size_bytes=row.size_bytes, media_type=row.media_type
             )
             catalogue[row.name] = ImportedWeights(file=file, licence=row.licence, form=form)
-    return importing.pin(spec, catalogue), catalogue
+    return catalogue
 
 
 def generators() -> sa.Select[GeneratorRow, ExperimentState, str | None, str | None]:
