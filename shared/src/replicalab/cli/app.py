@@ -13,7 +13,12 @@ from uuid import UUID
 
 import typer
 
-from replicalab.cli import account_commands, dataset_commands, worker_commands
+from replicalab.cli import (
+    account_commands,
+    dataset_commands,
+    generator_commands,
+    worker_commands,
+)
 
 if TYPE_CHECKING:
     from replicalab.cli.experiments import Commands
@@ -243,6 +248,7 @@ app.command()(account_commands.whoami)
 app.add_typer(account_commands.tokens)
 app.add_typer(worker_commands.workers)
 app.add_typer(dataset_commands.datasets)
+app.add_typer(generator_commands.generators)
 
 
 @app.command()

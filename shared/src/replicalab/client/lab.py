@@ -13,6 +13,7 @@ from replicalab.client import downloads, watching
 from replicalab.client.accounts import Accounts
 from replicalab.client.backoff import Backoff
 from replicalab.client.connection import find_connection
+from replicalab.client.generators import Generators
 from replicalab.client.results import ResultTable
 from replicalab.client.transport import Transport
 from replicalab.client.workers import Workers
@@ -33,8 +34,6 @@ from replicalab.domain.states import ExperimentState
 ROOT = "/v1/experiments"
 JSON = {"Content-Type": "application/json"}
 LOOPBACK = ("127.0.0.1", "localhost", "::1")
-HELD_SECONDS = 30
-"""The service holds an answer back for at most so long."""
 PAGE_ITEMS = 200
 
 ExperimentLike = UUID | str | ExperimentRead | ExperimentSummary
@@ -76,6 +75,7 @@ class Lab:
     Attributes:
         url: Address of the service.
         accounts: Who you are to the service, and your tokens.
+        generators: Files of others made into generators.
         workers: Who runs tasks.
     """
 
@@ -100,6 +100,7 @@ class Lab:
         self.url = str(client.base_url).rstrip("/")
         self._transport = Transport(client, backoff or Backoff())
         self.accounts = Accounts(self._transport)
+        self.generators = Generators(self._transport)
         self.workers = Workers(self._transport)
 
     def __repr__(self) -> str:
@@ -285,16 +286,4 @@ class Lab:
         Raises:
             TimeoutError: It has not ended after ``timeout_seconds``.
         """
-        clock = self._transport.backoff.clock
-        deadline = None if timeout_seconds is None else clock() + timeout_seconds
-        while True:
-            left = HELD_SECONDS if deadline is None else deadline - clock()
-            held = max(0, min(HELD_SECONDS, round(left)))
-            response = self._transport.send(
-                "GET", _path(experiment), params={"wait": held}, timeout_seconds=held + 30
-            )
-            now = ExperimentRead.model_validate_json(response.content)
-            if now.state.is_terminal:
-                return now
-            if deadline is not None and clock() >= deadline:
-                raise TimeoutError(f"The experiment is still {now.state}.")
+        return watching.wait_for_end(self._transport, _path(experiment), timeout_seconds)

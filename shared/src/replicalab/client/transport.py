@@ -1,6 +1,6 @@
 """Requests that survive a restart of the service."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 
 import httpx
@@ -42,13 +42,14 @@ class Transport:
         *,
         params: Mapping[str, str | int] | None = None,
         headers: Mapping[str, str] | None = None,
-        content: bytes | None = None,
+        content: bytes | Iterable[bytes] | None = None,
         timeout_seconds: float | None = None,
         is_repeatable: bool = True,
     ) -> httpx.Response:
         """The answer, once there is one that is not an error.
 
-        A request that is not ``is_repeatable`` is sent once, whatever comes of it.
+        A request that is not ``is_repeatable`` is sent once, whatever comes of it, and so must be
+        one whose ``content`` comes in pieces.
 
         Raises:
             ReplicaLabError: The error of the problem document that came instead;

@@ -10,6 +10,9 @@ from replicalab.errors import ReplicaLabError
 POLL_SECONDS = 1.0
 """Between the end of one stream and the beginning of the next."""
 
+HELD_SECONDS = 30
+"""The service holds an answer back for at most so long."""
+
 
 def _get(transport: Transport, path: str) -> ExperimentRead:
     return ExperimentRead.model_validate_json(transport.send("GET", path).content)
@@ -68,3 +71,22 @@ def _snapshots(transport: Transport, path: str) -> Iterator[ExperimentRead]:
             if not is_temporary(error):
                 raise
         transport.backoff.sleep(POLL_SECONDS)
+
+
+def wait_for_end(transport: Transport, path: str, timeout_seconds: float | None) -> ExperimentRead:
+    """The experiment at ``path`` once it has ended.
+
+    Raises:
+        TimeoutError: It has not ended after ``timeout_seconds``.
+    """
+    clock = transport.backoff.clock
+    deadline = None if timeout_seconds is None else clock() + timeout_seconds
+    while True:
+        left = HELD_SECONDS if deadline is None else deadline - clock()
+        held = max(0, min(HELD_SECONDS, round(left)))
+        response = transport.send("GET", path, params={"wait": held}, timeout_seconds=held + 30)
+        now = ExperimentRead.model_validate_json(response.content)
+        if now.state.is_terminal:
+            return now
+        if deadline is not None and clock() >= deadline:
+            raise TimeoutError(f"The experiment is still {now.state}.")
