@@ -5,6 +5,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 import sqlalchemy as sa
@@ -20,8 +21,11 @@ from replicalab.domain.artifacts import NamedArtifact
 from replicalab.domain.measures import Interval, Measurement
 from replicalab.domain.tasks import Queue, TaskKind
 from replicalab.engine.experiments import Experiments
+from replicalab.engine.failures import classify
 from replicalab.engine.generators import Generators
+from replicalab.engine.handlers import MemoryContext
 from replicalab.engine.task_store import TaskStore
+from replicalab.errors import UnsafeCheckpoint
 from replicalab.stack.postgres import EmbeddedPostgres
 from replicalab.storage.artifacts import ArtifactStore
 from replicalab.storage.local import LocalObjectStore
@@ -46,6 +50,8 @@ from replicalab_api.identity.services import AccountServices, account_services
 from replicalab_api.rules import RULES
 from replicalab_api.workers.routes import router as workers_router
 from replicalab_api.workers.service import LabWorkers
+from replicalab_worker.pipelines.generator_import import import_generator
+from tests.fixtures.snapshots import KWARGS, official, small_tensors
 
 TOKEN = "a-token-of-the-contract-tests"
 PEPPER = "the pepper of the contract tests, long enough"
@@ -215,3 +221,36 @@ def working(run_all_tasks: Callable[[], None]) -> Iterator[None]:
     yield
     done.set()
     thread.join()
+
+
+@pytest.fixture(scope="session")
+def snapshot() -> bytes:
+    """A generator of images like the digits."""
+    return official(small_tensors(classes=10), KWARGS | {"label_dim": 10})
+
+
+@pytest.fixture
+def import_it(database: Database, objects: ObjectStore) -> Callable[[], None]:
+    """Runs the next import with the handler of the worker."""
+    tasks, artifacts = TaskStore(database, lease_seconds=60, max_lost=3), ArtifactStore(objects)
+
+    def run() -> None:
+        task_id = tasks.next_queued(Queue.WORKER)
+        assert task_id is not None
+        claimed = tasks.claim(task_id, WORKER)
+        assert claimed is not None
+        params: Any = claimed.params
+        context = MemoryContext(files=[artifacts.read(params.file)])
+        try:
+            import_generator(context, params)
+        except UnsafeCheckpoint as error:
+            text = f"{error.title}: {error.detail}"
+            tasks.fail(task_id, claimed.epoch, classify(error), text)
+            return
+        outputs = [
+            NamedArtifact(name=name, ref=artifacts.write(body, context.media_types[name]))
+            for name, body in context.outputs.items()
+        ]
+        tasks.complete(task_id, claimed.epoch, outputs, [])
+
+    return run

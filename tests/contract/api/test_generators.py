@@ -8,63 +8,20 @@ from uuid import uuid4
 import pytest
 from fastapi.testclient import TestClient
 
-from replicalab.db.database import Database
-from replicalab.domain.artifacts import NamedArtifact, ref_of
+from replicalab.domain.artifacts import ref_of
 from replicalab.domain.generators import ImportedGenerator
 from replicalab.domain.specs import ExperimentSpec
-from replicalab.domain.tasks import Queue
-from replicalab.engine.failures import classify
-from replicalab.engine.handlers import MemoryContext
-from replicalab.engine.task_store import TaskStore
-from replicalab.errors import UnsafeCheckpoint
-from replicalab.storage.artifacts import ArtifactStore
 from replicalab.storage.objects import ObjectStore
-from replicalab_worker.pipelines.generator_import import import_generator
-from tests.contract.api.conftest import MAX_SNAPSHOT_BYTES, TOKEN, WORKER
-from tests.fixtures.snapshots import KWARGS, official, small_tensors
+from tests.contract.api.conftest import MAX_SNAPSHOT_BYTES, TOKEN
 
 pytestmark = pytest.mark.integration
 
 BINARY = {"Content-Type": "application/octet-stream"}
-DIGITS = KWARGS | {"label_dim": 10}
 
 
 def bring(client: TestClient, file: Any, *, name: str = "theirs", **query: str) -> Any:
     params = {"name": name, "licence": "CC BY-NC-SA 4.0"} | query
     return client.post("/v1/generators", params=params, content=file, headers=BINARY)
-
-
-@pytest.fixture(scope="session")
-def snapshot() -> bytes:
-    """A generator of images like the digits."""
-    return official(small_tensors(classes=10), DIGITS)
-
-
-@pytest.fixture
-def import_it(database: Database, objects: ObjectStore) -> Callable[[], None]:
-    """Runs the next import with the handler of the worker."""
-    tasks, artifacts = TaskStore(database, lease_seconds=60, max_lost=3), ArtifactStore(objects)
-
-    def run() -> None:
-        task_id = tasks.next_queued(Queue.WORKER)
-        assert task_id is not None
-        claimed = tasks.claim(task_id, WORKER)
-        assert claimed is not None
-        params: Any = claimed.params
-        context = MemoryContext(files=[artifacts.read(params.file)])
-        try:
-            import_generator(context, params)
-        except UnsafeCheckpoint as error:
-            text = f"{error.title}: {error.detail}"
-            tasks.fail(task_id, claimed.epoch, classify(error), text)
-            return
-        outputs = [
-            NamedArtifact(name=name, ref=artifacts.write(body, context.media_types[name]))
-            for name, body in context.outputs.items()
-        ]
-        tasks.complete(task_id, claimed.epoch, outputs, [])
-
-    return run
 
 
 def test_an_uploaded_snapshot_becomes_a_generator(
