@@ -32,11 +32,11 @@ up: $(VENV)/.demo  ## Start the embedded stack and keep it running until Ctrl-C.
 
 test: $(VENV)/.dev  ## Everything: static checks and all tests on real servers.
 	$(MAKE) --no-print-directory lint
-	$(BIN)/pytest -n 2 --dist loadfile
+	$(PYTEST)
 
 check: $(VENV)/.dev  ## What must be green before each commit.
 	$(MAKE) --no-print-directory lint
-	$(BIN)/pytest -n 2 --dist loadfile -m "not slow and not integration"
+	$(PYTEST) -m "not slow and not integration"
 
 .PHONY: lint
 lint: $(VENV)/.dev
@@ -45,6 +45,8 @@ lint: $(VENV)/.dev
 	$(BIN)/mypy
 	PYTHONPATH= $(BIN)/lint-imports --no-cache
 
+# One thread each: threads of two processes that wait for each other cost tenfold on two cores.
+PYTEST = OMP_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1 $(BIN)/pytest -n 2 --dist loadfile
 SEEDS := 20
 
 chaos: $(VENV)/.dev  ## Break everything at random, SEEDS times, and check that nothing is lost.

@@ -5,7 +5,7 @@ import pytest
 from tests.chaos.run import run
 
 pytestmark = [pytest.mark.integration, pytest.mark.slow, pytest.mark.timeout(600)]
-FAULT_SECONDS = 12.0
+FAULT_SECONDS = 5.0
 
 
 @pytest.mark.parametrize("seed", [1, 2, 3])

@@ -142,7 +142,7 @@ def test_bfloat16_trains_to_a_like_loss(
         json.loads(outputs[artifacts.TRAINING_CURVE])["loss"]
         for outputs in (context.outputs, trained.outputs)
     )
-    assert found == pytest.approx(expected, rel=0.05)
+    assert sum(found) == pytest.approx(sum(expected), rel=0.02)
     assert found != expected
 
 
