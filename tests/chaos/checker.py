@@ -46,7 +46,7 @@ def violations(session: Session, store: ArtifactStore, lab: Lab, history: Histor
 
 def acknowledged_work_ends(session: Session, history: History) -> Iterator[str]:
     """I1: every acknowledged submission exists and has ended, cancelled only if asked."""
-    states = dict(session.execute(sa.select(ExperimentRow.id, ExperimentRow.state)).tuples().all())
+    states = dict(session.execute(sa.select(ExperimentRow.id, ExperimentRow.state)).all())
     for key, ids in history.acknowledged.items():
         for experiment_id in ids:
             state = states.get(experiment_id)
@@ -140,9 +140,7 @@ def events_count_as_rows_do(session: Session) -> Iterator[str]:
                 EventRow.data["state"].astext == TaskState.SUCCEEDED.value,
             )
             .group_by(EventRow.task_id)
-        )
-        .tuples()
-        .all()
+        ).all()
     )
     succeeded = set(
         session.scalars(sa.select(TaskRow.id).where(TaskRow.state == TaskState.SUCCEEDED))
@@ -159,7 +157,7 @@ def outputs_are_whole_and_right(session: Session, store: ArtifactStore) -> Itera
         .join(ArtifactRow, ArtifactRow.task_id == TaskRow.id)
         .where(TaskRow.state == TaskState.SUCCEEDED)
     )
-    for task, row in artifacts.tuples():
+    for task, row in artifacts:
         ref = ArtifactRef(sha256=row.sha256, size_bytes=row.size_bytes, media_type=row.media_type)
         try:
             body = store.read(ref)
