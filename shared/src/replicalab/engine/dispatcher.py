@@ -38,11 +38,11 @@ class Dispatcher:
     def _dispatch_queue(self, queue: Queue) -> int:
         with self._database.transaction() as session:
             running, rung = self._under_way(session, queue)
-            ringing: list[int] = []
+            ringing = self._overdue(session, queue)
             # Doorbells that lie unanswered need no others beside them: the broker must not fill
-            # up while no worker is there.
-            if rung and self._doorbells.waiting(queue) < rung:
-                ringing = self._overdue(session, queue)
+            # up while no worker is there. Few ticks find any overdue, so few ask the broker.
+            if ringing and self._doorbells.waiting(queue) >= rung:
+                ringing = []
             room = max(_room(running) - rung, 0)
             ringing += take_fairly(session, queue, room)
             for task_id in ringing:
