@@ -35,11 +35,11 @@ from replicalab_api.experiments.service import ExperimentStore, list_page
 from replicalab_api.experiments.visible import LabExperiments
 from replicalab_api.http.authentication import Caller
 from replicalab_api.http.conditional import is_fresh
-from replicalab_api.http.cursors import CursorCodec
 from replicalab_api.http.downloads import artifact_response
 from replicalab_api.http.idempotency import idempotency_key
 from replicalab_api.http.json_bodies import JsonBody
 from replicalab_api.http.openapi import json_body
+from replicalab_api.http.paging import Cursors
 from replicalab_api.http.problems import responses
 from replicalab_api.http.wakeups import Wakeups
 
@@ -58,11 +58,6 @@ def _experiments(request: Request, caller: Caller) -> ExperimentStore:
 def _objects(request: Request) -> ObjectStore:
     objects: ObjectStore = request.app.state.objects
     return objects
-
-
-def _cursors(request: Request) -> CursorCodec:
-    cursors: CursorCodec = request.app.state.cursors
-    return cursors
 
 
 def _wakeups(request: Request) -> Wakeups:
@@ -139,7 +134,7 @@ def validate_experiment(
 def list_experiments(
     query: Annotated[ListQuery, Query()],
     experiments: Experiments,
-    cursors: Annotated[CursorCodec, Depends(_cursors)],
+    cursors: Cursors,
 ) -> ExperimentPage:
     """Experiments, newest first."""
     return list_page(

@@ -13,7 +13,7 @@ from replicalab.domain.generator_resources import GeneratorPage, GeneratorRead
 from replicalab_api.generators.queries import GeneratorsQuery, ImportQuery
 from replicalab_api.generators.visible import LabGenerators
 from replicalab_api.http.authentication import Caller
-from replicalab_api.http.cursors import CursorCodec
+from replicalab_api.http.paging import Cursors
 from replicalab_api.http.problems import responses
 from replicalab_api.http.uploads import MEDIA_TYPE, received
 
@@ -27,11 +27,6 @@ router = APIRouter(
 def _generators(request: Request) -> LabGenerators:
     generators: LabGenerators = request.app.state.generators
     return generators
-
-
-def _cursors(request: Request) -> CursorCodec:
-    cursors: CursorCodec = request.app.state.cursors
-    return cursors
 
 
 Service = Annotated[LabGenerators, Depends(_generators)]
@@ -92,7 +87,7 @@ def list_generators(
     query: Annotated[GeneratorsQuery, Query()],
     caller: Caller,
     generators: Service,
-    cursors: Annotated[CursorCodec, Depends(_cursors)],
+    cursors: Cursors,
 ) -> GeneratorPage:
     """Imported generators of your projects, newest first."""
     page = generators.list(

@@ -1,6 +1,11 @@
 """Query strings, and what those of lists have in common."""
 
+from typing import Annotated
+
+from fastapi import Depends, Request
 from pydantic import BaseModel, ConfigDict, Field
+
+from replicalab_api.http.cursors import CursorCodec
 
 MAX_PAGE = 200
 
@@ -18,3 +23,11 @@ class PageQuery(Query):
     cursor: str | None = Field(
         default=None, max_length=64, description="``next_cursor`` of the page before."
     )
+
+
+def _cursors(request: Request) -> CursorCodec:
+    cursors: CursorCodec = request.app.state.cursors
+    return cursors
+
+
+Cursors = Annotated[CursorCodec, Depends(_cursors)]
