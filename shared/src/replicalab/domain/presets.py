@@ -5,7 +5,7 @@ protocol and numbers these presets follow.
 """
 
 from replicalab.domain.classifiers import CifarResNet18, PaperResNet18
-from replicalab.domain.datasets import Cifar10Dataset, Cifar100Dataset, DigitsDataset
+from replicalab.domain.datasets import Cifar10Dataset, Cifar100Dataset, DatasetSpec, DigitsDataset
 from replicalab.domain.generators import (
     BundledGenerator,
     EdmTraining,
@@ -96,17 +96,7 @@ def paper_cifar10(generator: GeneratorSpec = PUBLISHED_CIFAR10) -> ExperimentSpe
     cites; t_re = 100 starts from pure noise. Features are the real-trained classifier's, where the
     paper's are ImageNet's: compare the shapes of curves, not values.
     """
-    return ExperimentSpec(
-        name="paper, CIFAR-10",
-        dataset=Cifar10Dataset(),
-        generator=generator,
-        sampler=PAPER_SAMPLER,
-        t_re=PAPER_T_RE,
-        start="noise",
-        classifier=PAPER_CLASSIFIER,
-        classifier_seeds=(0, 1, 2),
-        measures=ALL_MEASURES,
-    )
+    return _paper_study("paper, CIFAR-10", Cifar10Dataset(), generator)
 
 
 def paper_cifar10_quality(generator: GeneratorSpec = PUBLISHED_CIFAR10) -> ExperimentSpec:
@@ -136,9 +126,13 @@ def paper_cifar100(
     No EDM of CIFAR-100 was published, so it is trained by the recipe for CIFAR-10: days on several
     GPUs. Give another generator to skip that. Other choices are those of ``paper-cifar10``.
     """
+    return _paper_study("paper, CIFAR-100", Cifar100Dataset(), generator)
+
+
+def _paper_study(name: str, dataset: DatasetSpec, generator: GeneratorSpec) -> ExperimentSpec:
     return ExperimentSpec(
-        name="paper, CIFAR-100",
-        dataset=Cifar100Dataset(),
+        name=name,
+        dataset=dataset,
         generator=generator,
         sampler=PAPER_SAMPLER,
         t_re=PAPER_T_RE,
