@@ -10,18 +10,17 @@ allocator and threads are as each finds them. Accuracy: the digits, trained by b
 import argparse
 import json
 import os
-import platform
 import statistics
 import subprocess
 import sys
 import time
 from collections.abc import Iterator, Mapping
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
 from plain_classifier import train_plainly
+from rounds import machine
 
 from replicalab.domain.classifiers import CifarResNet18
 from replicalab.domain.datasets import DigitsDataset
@@ -117,14 +116,6 @@ def in_a_process(contestant: str, what: str, amount: int, environment: Mapping[s
     return json.loads(run.stdout)
 
 
-def commit() -> str:
-    """Of the checkout this file is in."""
-    command = ["git", "describe", "--always", "--dirty"]
-    folder = Path(__file__).parent
-    run = subprocess.run(command, cwd=folder, capture_output=True, text=True, check=False)
-    return run.stdout.strip() or "unknown"
-
-
 def spread(values: list[float], digits: int) -> str:
     """Median and range."""
     low, high = min(values), max(values)
@@ -133,7 +124,7 @@ def spread(values: list[float], digits: int) -> str:
 
 def compare(rounds: int, images: int, seeds: int) -> None:
     """Print both tables."""
-    print(f"commit {commit()}, torch {torch.__version__}, {platform.platform()}")
+    print(machine())
     print(f"{os.cpu_count()} processors, {rounds} alternating rounds of {images} images each")
     speeds: dict[str, list[float]] = {name: [] for name in CONTESTANTS}
     for _ in range(rounds):
