@@ -26,7 +26,10 @@ class _ResNet18(Frozen):
     flip: bool = Field(default=False, description="Augmentation: random horizontal flip.")
     precision: Precision = Field(
         default="float32",
-        description="Of the training's matrix products; features and logits are float32 always.",
+        description=(
+            "Of the training's matrix products, or finer where the worker only emulates it; "
+            "features and logits are float32 always."
+        ),
     )
 
 

@@ -60,7 +60,10 @@ class EdmTraining(Frozen):
     is_conditional: bool = Field(default=True, description="Whether the network sees classes.")
     precision: Precision = Field(
         default="float32",
-        description="Of products in the network; float16 needs a CUDA device.",
+        description=(
+            "Of products in the network, or finer where the worker only emulates it; float16 needs "
+            "a CUDA device."
+        ),
     )
     snapshots: tuple[Annotated[int, Field(ge=1)], ...] = Field(
         default=(),

@@ -56,7 +56,8 @@ class ExperimentSpec(Frozen):
         default="float32",
         description=(
             "What the generator's network computes in. Lower ones are faster and change the "
-            "images slightly, so they are off by default; float16 needs a GPU."
+            "images slightly, so they are off by default; float16 needs a GPU, and a worker that "
+            "only emulates bfloat16 computes in float32."
         ),
     )
     classifier: ClassifierSpec = CifarResNet18()

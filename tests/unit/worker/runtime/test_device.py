@@ -3,8 +3,9 @@ import platform
 import pytest
 import torch
 
+from replicalab_worker.runtime import device
 from replicalab_worker.runtime.allocator import keep_freed_memory
-from replicalab_worker.runtime.device import CPU_BATCH_IMAGES, batch_images
+from replicalab_worker.runtime.device import CPU_BATCH_IMAGES, batch_images, dtype_of
 
 CPU = torch.device("cpu")
 
@@ -25,3 +26,18 @@ def test_memory_bounds_the_batch() -> None:
 @pytest.mark.skipif(platform.libc_ver()[0] != "glibc", reason="the C library is not glibc")
 def test_glibc_takes_the_settings() -> None:
     assert keep_freed_memory()
+
+
+def test_bfloat16_is_computed_in_where_there_is_arithmetic_for_it(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(device, "computes_in_bfloat16", lambda _: True)
+    assert dtype_of("bfloat16", CPU) is torch.bfloat16
+
+
+def test_a_processor_that_only_emulates_bfloat16_computes_in_float32_and_says_so(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr(device, "computes_in_bfloat16", lambda _: False)
+    assert dtype_of("bfloat16", CPU) is torch.float32
+    assert "only emulates bfloat16" in caplog.text

@@ -1,3 +1,5 @@
+from functools import partial
+
 import pytest
 import torch
 from torch import nn
@@ -6,6 +8,7 @@ from torchvision.models import resnet18
 from replicalab_worker.science.classifier.inference import classify
 from replicalab_worker.science.classifier.networks import (
     LargeImageResNet18,
+    Projection,
     SmallImageResNet18,
     initialise,
 )
@@ -43,9 +46,29 @@ def test_the_small_preset_has_the_layers_of_resnet_18() -> None:
     convolutions = [m for m in small().modules() if isinstance(m, nn.Conv2d)]
     assert len([c for c in convolutions if c.kernel_size == (3, 3)]) == 17
     assert len([c for c in convolutions if c.kernel_size == (1, 1)]) == 3
-    assert [c.stride for c in convolutions].count((2, 2)) == 6
+    assert [c.stride for c in convolutions].count((2, 2)) == 3
     at_full_width = SmallImageResNet18(channels=3, classes=10, width=64)
     assert sum(p.numel() for p in at_full_width.parameters()) == 11_173_962
+
+
+@pytest.mark.parametrize("size", [7, 8])
+def test_a_projection_is_a_strided_convolution_with_the_same_gradient(size: int) -> None:
+    """Of four channels in channels-last order, where oneDNN's strided kernel fails."""
+    generator = torch.Generator().manual_seed(0)
+    maps = torch.randn(8, 4, size, size, generator=generator)
+    maps = maps.to(memory_format=torch.channels_last)
+    projection = Projection(4, 8, stride=2).to(memory_format=torch.channels_last)
+    expected = nn.Conv2d(4, 8, 1, stride=2, bias=False).double()
+    expected.load_state_dict(projection.state_dict())
+    for _ in range(20):
+        projection.zero_grad()
+        projection(maps).square().sum().backward()
+    expected(maps.double()).square().sum().backward()
+    close = partial(torch.testing.assert_close, rtol=1e-5, atol=1e-5)
+    close(projection(maps).double(), expected(maps.double()))
+    assert projection.weight.grad is not None
+    assert expected.weight.grad is not None
+    close(projection.weight.grad.double(), expected.weight.grad)
 
 
 @pytest.mark.parametrize("channels", [1, 3])

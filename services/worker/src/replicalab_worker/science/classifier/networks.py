@@ -38,6 +38,22 @@ class ClassifierOutput(NamedTuple):
     logits: Float[Tensor, "batch class"]
 
 
+class Projection(nn.Conv2d):
+    """A 1x1 convolution with a stride, which leaves out pixels before it convolves.
+
+    For fewer channels than a processor's vector holds, oneDNN's own strided kernel writes past
+    its buffer when it computes the weight's gradient (oneDNN issue 6035).
+    """
+
+    def __init__(self, inputs: int, outputs: int, stride: int) -> None:
+        super().__init__(inputs, outputs, 1, bias=False)
+        self._every = stride
+
+    def forward(self, maps: Maps) -> Maps:
+        """Maps of ``outputs`` channels at one over ``stride`` of the size, rounded up."""
+        return super().forward(maps[..., :: self._every, :: self._every])
+
+
 class BasicBlock(nn.Module):
     """Two 3x3 convolutions and a shortcut."""
 
@@ -49,7 +65,7 @@ class BasicBlock(nn.Module):
         self.bn2 = nn.BatchNorm2d(outputs)
         self.shortcut: nn.Module = nn.Identity()
         if stride != 1 or inputs != outputs:
-            projection = nn.Conv2d(inputs, outputs, 1, stride, bias=False)
+            projection = Projection(inputs, outputs, stride)
             self.shortcut = nn.Sequential(projection, nn.BatchNorm2d(outputs))
 
     def forward(self, maps: Maps) -> Maps:
