@@ -153,7 +153,7 @@ def test_a_cancellation_that_waited_for_a_submission_spares_what_it_needs(lab: L
     with ThreadPoolExecutor(1) as pool:
         with lab.database.transaction() as session:
             submission = Submission(session, lab.artifacts)
-            submission.replay(STUDY, "bob", None)
+            submission.replay(STUDY, "bob", DEFAULT_PROJECT_ID, None)
             needed = submission.accept(
                 STUDY,
                 plan(STUDY),

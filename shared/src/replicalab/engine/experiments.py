@@ -8,7 +8,7 @@ import sqlalchemy as sa
 from sqlalchemy.orm import Session
 
 from replicalab.db.database import Database
-from replicalab.db.models import NOW, ExperimentRow, ExperimentTaskRow, TaskLeaseRow, TaskRow
+from replicalab.db.models import ExperimentRow, ExperimentTaskRow, TaskLeaseRow, TaskRow
 from replicalab.domain.accounts import DEFAULT_PROJECT_ID
 from replicalab.domain.artifacts import ArtifactRef
 from replicalab.domain.priorities import Priority
@@ -27,14 +27,21 @@ from replicalab.domain.specs import STORED_SPEC, ExperimentSpec, ImportSpec, Tra
 from replicalab.domain.states import ExperimentState, TaskState
 from replicalab.domain.tasks import TaskKey
 from replicalab.engine import demand, details
+from replicalab.engine.cancelling import cancel
 from replicalab.engine.imports import planned
-from replicalab.engine.journal import Journal
 from replicalab.engine.progress import Speeds, TaskStanding, eta_seconds, progress_of
 from replicalab.engine.quarantine import release_quarantined
 from replicalab.engine.submission import Submission, living_tasks, unreadable_tasks
 from replicalab.errors import ExperimentNotFound, IllegalTransition
 from replicalab.planning.keys import canonical_json
 from replicalab.storage.artifacts import ArtifactStore
+
+Within = Callable[[Session], None]
+"""What a caller does in the transaction of a change; what it raises undoes the change."""
+
+
+def _nothing(_session: Session) -> None:
+    """Do nothing besides the change."""
 
 
 class Experiments:
@@ -62,13 +69,13 @@ class Experiments:
 
         Raises:
             InvalidRequest: The parts of the specification do not fit together.
-            IdempotencyConflict: The key was used for another specification.
+            IdempotencyConflict: The key was used for another specification or project.
             QuotaExceeded: The owner has used up their compute.
         """
         spec, tasks = planned(self._database, self._artifacts, spec, project_id)
         with self._database.transaction() as session:
             submission = Submission(session, self._artifacts)
-            experiment_id = submission.replay(spec, owner, idempotency_key)
+            experiment_id = submission.replay(spec, owner, project_id, idempotency_key)
             replayed = experiment_id is not None
             if experiment_id is None:
                 experiment_id = submission.accept(
@@ -80,7 +87,7 @@ class Experiments:
                     owner_id=owner_id,
                     project_id=project_id,
                 )
-            return self._read(session, experiment_id), replayed
+            return self.read(session, experiment_id), replayed
 
     def validate(
         self,
@@ -117,7 +124,7 @@ class Experiments:
     def get(self, experiment_id: UUID) -> ExperimentRead:
         """The experiment, or ``ExperimentNotFound``."""
         with self._database.transaction() as session:
-            return self._read(session, experiment_id)
+            return self.read(session, experiment_id)
 
     def list(
         self,
@@ -161,7 +168,7 @@ class Experiments:
         more = len(rows) > limit
         return ExperimentPage(items=items, next_cursor=str(items[-1].id) if more else None)
 
-    def cancel(self, experiment_id: UUID) -> ExperimentRead:
+    def cancel(self, experiment_id: UUID, *, within: Within = _nothing) -> ExperimentRead:
         """Cancel (T9): ends at once for readers; tasks nobody else needs are stopped.
 
         Raises:
@@ -174,33 +181,40 @@ class Experiments:
             if row is None:
                 raise _not_found(experiment_id)
             if row.state is ExperimentState.CANCELLED:
-                return self._read(session, experiment_id)
+                return self.read(session, experiment_id)
             if row.state.is_terminal:
                 raise IllegalTransition(f"The experiment has ended: it {row.state}.")
             tasks = demand.unshared_tasks(session, experiment_id, open_tasks)
-            self._cancel(session, experiment_id, tasks)
-            return self._read(session, experiment_id)
+            within(session)
+            cancel(session, experiment_id, tasks)
+            return self.read(session, experiment_id)
 
-    def hold(self, experiment_id: UUID) -> ExperimentRead:
+    def hold(self, experiment_id: UUID, *, within: Within = _nothing) -> ExperimentRead:
         """Let waiting tasks wait until ``release``; running ones go on, shared ones as well."""
-        return self._change(experiment_id, partial(demand.set_hold, is_held=True))
+        return self._change(experiment_id, partial(demand.set_hold, is_held=True), within)
 
-    def release(self, experiment_id: UUID) -> ExperimentRead:
+    def release(self, experiment_id: UUID, *, within: Within = _nothing) -> ExperimentRead:
         """End a hold."""
-        return self._change(experiment_id, partial(demand.set_hold, is_held=False))
+        return self._change(experiment_id, partial(demand.set_hold, is_held=False), within)
 
-    def reprioritise(self, experiment_id: UUID, priority: Priority) -> ExperimentRead:
+    def reprioritise(
+        self, experiment_id: UUID, priority: Priority, *, within: Within = _nothing
+    ) -> ExperimentRead:
         """Move an experiment to another priority class."""
-        return self._change(experiment_id, partial(demand.set_priority, priority=priority))
+        change = partial(demand.set_priority, priority=priority)
+        return self._change(experiment_id, change, within)
 
-    def release_quarantined(self, experiment_id: UUID) -> ExperimentRead:
+    def release_quarantined(
+        self, experiment_id: UUID, *, within: Within = _nothing
+    ) -> ExperimentRead:
         """Try again what was put away because it killed its workers (T10)."""
         with self._database.transaction() as session:
             release_quarantined(session, experiment_id)
-            return self._read(session, experiment_id)
+            within(session)
+            return self.read(session, experiment_id)
 
     def _change(
-        self, experiment_id: UUID, change: Callable[[Session, UUID], None]
+        self, experiment_id: UUID, change: Callable[[Session, UUID], None], within: Within
     ) -> ExperimentRead:
         with self._database.transaction() as session:
             tasks = demand.lock_open_tasks(session, experiment_id)
@@ -209,9 +223,10 @@ class Experiments:
                 raise _not_found(experiment_id)
             if row.state.is_terminal:
                 raise IllegalTransition(f"The experiment has ended: it {row.state}.")
+            within(session)
             change(session, experiment_id)
             demand.follow_demand(session, tasks)
-            return self._read(session, experiment_id)
+            return self.read(session, experiment_id)
 
     def tasks(self, experiment_id: UUID) -> Sequence[TaskRead]:
         """Tasks in topological order."""
@@ -238,30 +253,8 @@ class Experiments:
         with self._database.transaction() as session:
             return details.events_of(session, experiment_id, after=after, limit=limit)
 
-    def _cancel(self, session: Session, experiment_id: UUID, tasks: Sequence[int]) -> None:
-        journal = Journal()
-        session.execute(
-            sa.update(ExperimentRow)
-            .where(ExperimentRow.id == experiment_id)
-            .values(state=ExperimentState.CANCELLED, cancelled_at=NOW, ended_at=NOW)
-        )
-        session.execute(
-            sa.update(TaskRow)
-            .where(TaskRow.id.in_(tasks), TaskRow.state == TaskState.RUNNING)
-            .values(cancel_requested=True)
-        )
-        ended = session.scalars(
-            sa.update(TaskRow)
-            .where(TaskRow.id.in_(tasks), TaskRow.state != TaskState.RUNNING)
-            .values(state=TaskState.CANCELLED, ended_at=NOW)
-            .returning(TaskRow.id)
-        ).all()
-        for task_id in ended:
-            journal.task(task_id, "task-state", state=TaskState.CANCELLED.value)
-        journal.experiment(experiment_id, "experiment-state", state=ExperimentState.CANCELLED.value)
-        journal.write(session)
-
-    def _read(self, session: Session, experiment_id: UUID) -> ExperimentRead:
+    def read(self, session: Session, experiment_id: UUID) -> ExperimentRead:
+        """As ``get``, in the caller's transaction."""
         row = session.get(ExperimentRow, experiment_id, populate_existing=True)
         if row is None:
             raise _not_found(experiment_id)

@@ -77,7 +77,7 @@ class Generators:
         self, session: Session, spec: ImportSpec, owner: str, owner_id: UUID, project_id: UUID
     ) -> UUID:
         submission = Submission(session, self._artifacts)
-        submission.replay(spec, owner, None)
+        submission.replay(spec, owner, project_id, None)
         experiment_id = submission.accept(
             spec,
             importing.plan(spec),

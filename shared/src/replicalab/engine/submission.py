@@ -91,12 +91,17 @@ class Submission:
         self._journal = Journal()
 
     def replay(
-        self, spec: ExperimentSpec | TrainingSpec | ImportSpec, owner: str, key: str | None
+        self,
+        spec: ExperimentSpec | TrainingSpec | ImportSpec,
+        owner: str,
+        project_id: UUID,
+        key: str | None,
     ) -> UUID | None:
         """The experiment that an earlier request with this key made.
 
         Raises:
-            IdempotencyConflict: That request asked for something else.
+            IdempotencyConflict: That request asked for something else, or in another project:
+                whoever is no member there any more gets no answer from it.
         """
         self._session.execute(sa.select(sa.func.pg_advisory_xact_lock(_SUBMISSION_LOCK)))
         if key is None:
@@ -104,9 +109,11 @@ class Submission:
         row = self._session.get(IdempotencyRow, (owner, key))
         if row is None:
             return None
-        if row.body_sha256 != digest_of(spec):
+        then = self._session.get_one(ExperimentRow, row.experiment_id)
+        if row.body_sha256 != digest_of(spec) or then.project_id != project_id:
             raise IdempotencyConflict(
-                "This Idempotency-Key came with another specification before; use a new key."
+                "This Idempotency-Key came with another specification or project before; "
+                "use a new key."
             )
         return row.experiment_id
 

@@ -51,6 +51,41 @@ def test_what_failed_is_not_told_as_done(client: TestClient, ann: Person) -> Non
     assert entries(client) == before
 
 
+def test_a_change_that_was_refused_is_not_told(client: TestClient, ann: Person) -> None:
+    path = ann.client.post("/v1/experiments", json=SMALL_STUDY).headers["Location"]
+    ann.client.post(f"{path}:cancel")
+    before = entries(client)
+    for action in ("hold", "release"):
+        assert ann.client.post(f"{path}:{action}").status_code == 409
+    stale = {"If-Match": '"of another state"'}
+    change = {"priority": "background"}
+    assert ann.client.patch(path, json=change, headers={"If-Match": "*"}).status_code == 409
+    other = ann.client.post("/v1/experiments", json=SMALL_STUDY).headers["Location"]
+    assert ann.client.patch(other, json=change, headers=stale).status_code == 412
+    assert entries(client) == before
+
+
+def test_failed_logins_are_told_without_what_was_typed(
+    client: TestClient, browser: TestClient, ann: Person
+) -> None:
+    for name in ("ann", "my-password-by-mistake"):
+        body = {"name": name, "password": "wrong"}
+        assert browser.post("/v1/session", json=body).status_code == 401
+    shown = client.get("/v1/audit")
+    told = [(item["actor"], item["action"], item["object"]) for item in shown.json()["items"][:2]]
+    assert told == [
+        ("nobody", "session.login-failed", "user/unknown"),
+        ("nobody", "session.login-failed", f"user/{ann.id}"),
+    ]
+    assert "mistake" not in shown.text
+
+
+def test_a_wrong_present_password_is_told(client: TestClient, ann: Person) -> None:
+    body = {"old": "wrong", "new": "four other random words"}
+    assert ann.client.put("/v1/me/password", json=body).status_code == 401
+    assert entries(client)[0] == ("ann", "user.change-password-failed")
+
+
 def test_secrets_are_not_in_it(client: TestClient, ann: Person) -> None:
     token = ann.client.post("/v1/tokens", json={"name": "x"}).json()["token"]
     text = client.get("/v1/audit").text

@@ -35,9 +35,9 @@ def provider(app: FastAPI, database: Database) -> Iterator[FakeProvider]:
         yield fake
 
 
-def ask_provider(browser: TestClient) -> str:
+def ask_provider(browser: TestClient, **query: str) -> str:
     """Begin a login and let the provider send the browser back; returns where to."""
-    begun = browser.get("/v1/session/oidc", follow_redirects=False)
+    begun = browser.get("/v1/session/oidc", params=query, follow_redirects=False)
     assert begun.status_code == 302, begun.text
     answer = httpx.get(begun.headers["Location"], trust_env=False)
     back = str(answer.headers["Location"])
@@ -66,6 +66,37 @@ def test_whom_the_provider_vouches_for_gets_a_session(
     assert (user["name"], user["display_name"]) == ("ann", "Ann Example")
     assert (user["email"], user["role"]) == ("ann@example.org", "researcher")
     assert not user["has_password"]
+
+
+@pytest.mark.parametrize("path", ["/", "/experiments/1", "/experiments?state=running&name=a%20b"])
+def test_a_login_ends_where_it_was_asked_for(
+    browser: TestClient, provider: FakeProvider, path: str
+) -> None:
+    response = come_back(browser, ask_provider(browser, then=path))
+    assert (response.status_code, response.headers["Location"]) == (303, path)
+
+
+@pytest.mark.parametrize(
+    "path",
+    [
+        "//evil.example",
+        "/\\evil.example",
+        "\\\\evil.example",
+        "https://evil.example/",
+        "evil.example",
+        "javascript:alert(1)",
+        "/\t/evil.example",
+        "/\n/evil.example",
+        "",
+        "/" + "x" * 512,
+    ],
+)
+def test_a_login_never_ends_at_another_site(
+    browser: TestClient, provider: FakeProvider, path: str
+) -> None:
+    response = browser.get("/v1/session/oidc", params={"then": path}, follow_redirects=False)
+    assert response.status_code == 422
+    assert response.json()["errors"][0]["pointer"] == "/then"
 
 
 def test_the_same_subject_is_the_same_user_whatever_it_is_called(
@@ -112,11 +143,13 @@ def test_names_that_the_lab_would_not_take_are_changed(
     ],
 )
 def test_a_token_that_is_not_for_this_login_is_refused(
-    browser: TestClient, provider: FakeProvider, lies: dict[str, object]
+    client: TestClient, browser: TestClient, provider: FakeProvider, lies: dict[str, object]
 ) -> None:
     provider.lies = lies
     assert is_refused(come_back(browser, ask_provider(browser)))
     assert browser.get("/v1/me").status_code == 401
+    newest = client.get("/v1/audit").json()["items"][0]
+    assert (newest["actor"], newest["action"]) == ("nobody", "session.login-oidc-failed")
 
 
 def test_a_token_that_somebody_else_signed_is_refused(

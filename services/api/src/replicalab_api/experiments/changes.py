@@ -110,7 +110,8 @@ def change_experiment(
     """Move it to another priority class, unless it has changed since you looked."""
     if if_match is None:
         raise refusals.PreconditionRequired("Send the ETag of the experiment as If-Match.")
-    now = experiments.get(experiment_id)
-    if not is_unchanged(if_match, etag_of(now.model_dump_json().encode())):
-        raise refusals.PreconditionFailed("The experiment has changed.")
-    return experiments.reprioritise(experiment_id, change.priority)
+
+    def is_expected(now: ExperimentRead) -> bool:
+        return is_unchanged(if_match, etag_of(now.model_dump_json().encode()))
+
+    return experiments.reprioritise(experiment_id, change.priority, is_expected=is_expected)

@@ -1,6 +1,6 @@
 """Routes under /v1/experiments."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from http import HTTPStatus
 from typing import Annotated, Any
 from uuid import UUID
@@ -33,7 +33,7 @@ from replicalab_api.experiments.queries import (
 )
 from replicalab_api.experiments.service import ExperimentStore, list_page
 from replicalab_api.experiments.visible import LabExperiments
-from replicalab_api.http.authentication import Caller
+from replicalab_api.http.authentication import Caller, LaterCaller
 from replicalab_api.http.conditional import is_fresh
 from replicalab_api.http.downloads import artifact_response
 from replicalab_api.http.idempotency import idempotency_key
@@ -55,6 +55,18 @@ def _experiments(request: Request, caller: Caller) -> ExperimentStore:
     return experiments.seen_by(caller)
 
 
+Experiments = Annotated[ExperimentStore, Depends(_experiments)]
+
+
+def _later_experiments(
+    request: Request, experiments: Experiments, caller: LaterCaller
+) -> Callable[[], ExperimentStore]:
+    """What the caller sees: now as authentication has found it, at later looks as it is then."""
+    lab: LabExperiments = request.app.state.experiments
+    known = [experiments]
+    return lambda: known.pop() if known else lab.seen_by(caller())
+
+
 def _objects(request: Request) -> ObjectStore:
     objects: ObjectStore = request.app.state.objects
     return objects
@@ -65,7 +77,7 @@ def _wakeups(request: Request) -> Wakeups:
     return wakeups
 
 
-Experiments = Annotated[ExperimentStore, Depends(_experiments)]
+LaterExperiments = Annotated[Callable[[], ExperimentStore], Depends(_later_experiments)]
 WakeupsOfApp = Annotated[Wakeups, Depends(_wakeups)]
 ExperimentId = Annotated[UUID, PathParameter(description="``id`` of the experiment.")]
 SpecBody = Annotated[ExperimentSpec | TrainingSpec, Depends(JsonBody(SPEC))]
@@ -155,7 +167,7 @@ def list_experiments(
 async def get_experiment(
     experiment_id: ExperimentId,
     query: Annotated[WaitQuery, Query()],
-    experiments: Experiments,
+    experiments: LaterExperiments,
     wakeups: WakeupsOfApp,
     if_none_match: IfNoneMatch = None,
 ) -> Response:
@@ -258,7 +270,7 @@ def _existing(experiment_id: ExperimentId, experiments: Experiments) -> UUID:
 def stream_events(
     experiment_id: Annotated[UUID, Depends(_existing)],
     query: Annotated[EventsQuery, Query()],
-    experiments: Experiments,
+    experiments: LaterExperiments,
     wakeups: WakeupsOfApp,
     last_event_id: Annotated[
         int | None,

@@ -1,6 +1,6 @@
 """What the gateway asks of the engine, and what it adds to the answers."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Protocol
 from uuid import UUID
 
@@ -74,8 +74,19 @@ class ExperimentStore(Protocol):
     def release(self, experiment_id: UUID) -> ExperimentRead:
         """End a hold; raises ``IllegalTransition`` when it has ended."""
 
-    def reprioritise(self, experiment_id: UUID, priority: Priority) -> ExperimentRead:
-        """Move it to another class; raises ``IllegalTransition`` when it has ended."""
+    def reprioritise(
+        self,
+        experiment_id: UUID,
+        priority: Priority,
+        *,
+        is_expected: Callable[[ExperimentRead], bool],
+    ) -> ExperimentRead:
+        """Move it to another class, if it then is what the caller expects.
+
+        Raises:
+            PreconditionFailed: It is something else.
+            IllegalTransition: It has ended.
+        """
 
     def retry(
         self, experiment_id: UUID, *, idempotency_key: str | None

@@ -2,7 +2,7 @@
 
 import asyncio
 import logging
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Callable, Sequence
 from uuid import UUID
 
 from fastapi.concurrency import run_in_threadpool
@@ -10,7 +10,8 @@ from fastapi.sse import KEEPALIVE_COMMENT, format_sse_event
 
 from replicalab.domain.resources import EventRead, ExperimentRead
 from replicalab.domain.states import ExperimentState
-from replicalab.errors import Unavailable
+from replicalab.errors import NotFound, Unauthenticated, Unavailable
+from replicalab.refusals import Forbidden
 from replicalab_api.experiments.service import ExperimentStore
 from replicalab_api.http.conditional import etag_of, is_fresh
 from replicalab_api.http.wakeups import Wakeups
@@ -32,9 +33,12 @@ def _is_last(event: EventRead) -> bool:
 
 
 async def follow(
-    experiments: ExperimentStore, wakeups: Wakeups, experiment_id: UUID, after: int
+    see: Callable[[], ExperimentStore], wakeups: Wakeups, experiment_id: UUID, after: int
 ) -> AsyncIterator[bytes]:
     """Everything after event ``after``, and a snapshot whenever progress has moved.
+
+    ``see`` gives what the caller may see at each look: the stream outlives neither a credential
+    nor a membership.
 
     Events carry ids and can be resumed from. Snapshots (``event: experiment``) carry none, since
     only the newest counts. The stream ends with the event that ends the experiment, at the
@@ -47,8 +51,8 @@ async def follow(
     yield format_sse_event(retry=RETRY_MILLISECONDS)
     while not wakeups.is_closing:
         try:
-            snapshot, events = await run_in_threadpool(_look, experiments, experiment_id, after)
-        except Unavailable as error:
+            snapshot, events = await run_in_threadpool(_look, see, experiment_id, after)
+        except (Unavailable, Unauthenticated, Forbidden, NotFound) as error:
             logger.warning("event stream ends: %s", error.detail)
             return
         frames = _frames(None if snapshot == shown else snapshot, events)
@@ -84,15 +88,16 @@ def _is_over(snapshot: ExperimentRead, events: Sequence[EventRead]) -> bool:
 
 
 def _look(
-    experiments: ExperimentStore, experiment_id: UUID, after: int
+    see: Callable[[], ExperimentStore], experiment_id: UUID, after: int
 ) -> tuple[ExperimentRead, Sequence[EventRead]]:
     """How it stands, then what happened: a terminal snapshot's last event is never missed."""
+    experiments = see()
     snapshot = experiments.get(experiment_id)
     return snapshot, experiments.events(experiment_id, after=after, limit=PAGE_EVENTS)
 
 
 async def read_when_settled(
-    experiments: ExperimentStore,
+    see: Callable[[], ExperimentStore],
     wakeups: Wakeups,
     experiment_id: UUID,
     *,
@@ -106,7 +111,7 @@ async def read_when_settled(
     """
     deadline = asyncio.get_running_loop().time() + wait_seconds
     while True:
-        snapshot = await run_in_threadpool(experiments.get, experiment_id)
+        snapshot = await run_in_threadpool(lambda: see().get(experiment_id))
         body = snapshot.model_dump_json().encode()
         etag = etag_of(body)
         left = deadline - asyncio.get_running_loop().time()

@@ -1,9 +1,11 @@
 """Experiments as a caller may see and change them."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from functools import partial
 from uuid import UUID
 
 import sqlalchemy as sa
+from sqlalchemy.orm import Session
 
 from replicalab.db.accounts import ProjectRow
 from replicalab.db.database import Database
@@ -25,7 +27,7 @@ from replicalab.domain.states import ExperimentState
 from replicalab.domain.tasks import TaskKey
 from replicalab.engine.experiments import Experiments
 from replicalab.errors import ExperimentNotFound, IllegalTransition
-from replicalab.refusals import Forbidden, ProjectNotFound
+from replicalab.refusals import Forbidden, PreconditionFailed, ProjectNotFound
 from replicalab_api.identity import audit
 
 
@@ -113,23 +115,39 @@ class VisibleExperiments:
 
     def cancel(self, experiment_id: UUID) -> ExperimentRead:
         """Cancel it."""
-        self._must_change(experiment_id, "experiment.cancel")
-        return self._experiments.cancel(experiment_id)
+        note = self._must_change(experiment_id, "experiment.cancel")
+        return self._experiments.cancel(experiment_id, within=note)
 
     def hold(self, experiment_id: UUID) -> ExperimentRead:
         """Let its waiting tasks wait."""
-        self._must_change(experiment_id, "experiment.hold")
-        return self._experiments.hold(experiment_id)
+        note = self._must_change(experiment_id, "experiment.hold")
+        return self._experiments.hold(experiment_id, within=note)
 
     def release(self, experiment_id: UUID) -> ExperimentRead:
         """End a hold."""
-        self._must_change(experiment_id, "experiment.release")
-        return self._experiments.release(experiment_id)
+        note = self._must_change(experiment_id, "experiment.release")
+        return self._experiments.release(experiment_id, within=note)
 
-    def reprioritise(self, experiment_id: UUID, priority: Priority) -> ExperimentRead:
-        """Move it to another priority class."""
-        self._must_change(experiment_id, "experiment.reprioritise")
-        return self._experiments.reprioritise(experiment_id, priority)
+    def reprioritise(
+        self,
+        experiment_id: UUID,
+        priority: Priority,
+        *,
+        is_expected: Callable[[ExperimentRead], bool],
+    ) -> ExperimentRead:
+        """Move it to another priority class.
+
+        Raises:
+            PreconditionFailed: It is not, at the moment of the change, what the caller expects.
+        """
+        note = self._must_change(experiment_id, "experiment.reprioritise")
+
+        def check(session: Session) -> None:
+            if not is_expected(self._experiments.read(session, experiment_id)):
+                raise PreconditionFailed("The experiment has changed.")
+            note(session)
+
+        return self._experiments.reprioritise(experiment_id, priority, within=check)
 
     def retry(
         self, experiment_id: UUID, *, idempotency_key: str | None
@@ -142,18 +160,21 @@ class VisibleExperiments:
             IllegalTransition: It goes on, or it has succeeded.
             Forbidden: Letting tasks out of quarantine needs a maintainer.
         """
-        self._must_change(experiment_id, "experiment.retry")
+        note = self._must_change(experiment_id, "experiment.retry")
         now = self._experiments.get(experiment_id)
         if isinstance(now.spec, ImportSpec):
             raise IllegalTransition("An import is tried again by importing the file again.")
         match now.state:
             case ExperimentState.NEEDS_ATTENTION:
                 self._caller.require_in(now.project_id, Role.MAINTAINER)
-                return self._experiments.release_quarantined(experiment_id), False
+                return self._experiments.release_quarantined(experiment_id, within=note), False
             case ExperimentState.FAILED | ExperimentState.CANCELLED:
-                return self.submit(
+                retried = self.submit(
                     now.spec, project_id=now.project_id, idempotency_key=idempotency_key
                 )
+                with self._database.transaction() as session:
+                    note(session)
+                return retried
             case _:
                 raise IllegalTransition(f"There is nothing to try again: it {now.state}.")
 
@@ -193,14 +214,24 @@ class VisibleExperiments:
     def _must_see(self, experiment_id: UUID) -> None:
         """Raise ``ExperimentNotFound`` unless the caller sees it; asked once a request."""
         if experiment_id not in self._seen:
-            self._authorise(experiment_id, None)
+            self._authorise(experiment_id, for_change=False)
             self._seen.add(experiment_id)
 
-    def _must_change(self, experiment_id: UUID, action: str) -> None:
-        """Raise ``Forbidden`` when the caller sees it and may not change it; audit else."""
-        self._authorise(experiment_id, action)
+    def _must_change(self, experiment_id: UUID, action: str) -> Callable[[Session], None]:
+        """Raise ``Forbidden`` when the caller sees it and may not change it.
 
-    def _authorise(self, experiment_id: UUID, action: str | None) -> None:
+        Returns:
+            What writes ``action`` to the audit log, in the transaction that does it.
+        """
+        self._authorise(experiment_id, for_change=True)
+        return partial(
+            audit.record,
+            caller=self._caller,
+            action=action,
+            target=f"experiment/{experiment_id}",
+        )
+
+    def _authorise(self, experiment_id: UUID, *, for_change: bool) -> None:
         caller = self._caller
         with self._database.transaction() as session:
             row = session.execute(
@@ -212,10 +243,8 @@ class VisibleExperiments:
             is_own = row is not None and row.owner_id == caller.user_id
             if row is None or not (is_own or role):
                 raise ExperimentNotFound(f"No experiment has the id {experiment_id}.")
-            target = f"experiment/{experiment_id}"
-            if action is not None:
+            if for_change:
                 if not is_own and not (role and role.includes(Role.MAINTAINER)):
                     raise Forbidden("Only its owner and maintainers of its project may do this.")
-                audit.record(session, caller, action, target)
             elif not is_own and row.project_id not in caller.projects:
-                audit.record_reading(session, caller, target)
+                audit.record_reading(session, caller, f"experiment/{experiment_id}")

@@ -1,6 +1,8 @@
 """Who is calling: a bearer token, or the cookie of a browser session."""
 
+from collections.abc import Callable
 from dataclasses import replace
+from functools import partial
 from typing import Annotated, Protocol
 
 from fastapi import Depends, Request
@@ -62,11 +64,16 @@ class Authentication:
         """
         if FORBIDDEN_PARAMETERS & {name.lower() for name in request.query_params}:
             raise TokenInUrl("The query string carries a token; it was not looked at.")
+        request.state.look_again = partial(self._let_in, request, credentials)
+        request.state.principal = self._let_in(request, credentials)
+        return principal_of(request)
+
+    def _let_in(
+        self, request: Request, credentials: HTTPAuthorizationCredentials | None
+    ) -> Principal:
         caller = self._identify(request, credentials)
         authorise(request, self.rules, caller)
-        caller = replace(caller, request_id=request.state.request_id)
-        request.state.principal = caller
-        return caller
+        return replace(caller, request_id=request.state.request_id)
 
     def _identify(
         self, request: Request, credentials: HTTPAuthorizationCredentials | None
@@ -87,4 +94,14 @@ def principal_of(request: Request) -> Principal:
     return principal
 
 
+def later_principal_of(request: Request) -> Callable[[], Principal]:
+    """What finds out who the caller is later: an answer may last longer than its credential.
+
+    It raises what the authentication of a new request would raise.
+    """
+    look_again: Callable[[], Principal] = request.state.look_again
+    return look_again
+
+
 Caller = Annotated[Principal, Depends(principal_of)]
+LaterCaller = Annotated[Callable[[], Principal], Depends(later_principal_of)]

@@ -11,6 +11,8 @@ from replicalab.domain.account_resources import AuditPage, AuditRead
 from replicalab.domain.accounts import Principal
 from replicalab.planning.keys import digest_of
 
+NOBODY = "nobody"
+"""Who acts before anybody is known. A name that was typed is not told: it may be a password."""
 QUIET_HOURS = 1
 """Reading the same thing again within it is not told again."""
 
@@ -38,6 +40,15 @@ def record(
             before_sha256=before and digest_of(before),
             after_sha256=after and digest_of(after),
             request_id=caller.request_id,
+        )
+    )
+
+
+def record_failure(session: Session, action: str, target: str, request_id: str) -> None:
+    """Write that somebody who has not shown who they are failed to do ``action``."""
+    session.add(
+        AuditRow(
+            actor=NOBODY, credential="none", action=action, object=target, request_id=request_id
         )
     )
 

@@ -14,6 +14,7 @@ from replicalab.db.database import Database
 from replicalab.db.schema import NOW
 from replicalab.domain.accounts import Role
 from replicalab.refusals import LoginFailed
+from replicalab_api.identity import audit
 from replicalab_api.identity.oidc import Identity, PendingLogin, Provider
 from replicalab_api.identity.requests import NewUser
 from replicalab_api.identity.sessions import NewSession, Sessions
@@ -21,6 +22,7 @@ from replicalab_api.identity.token_text import Pepper
 from replicalab_api.identity.users import add_user, lock_users
 
 MOST_MINUTES = 10
+FAILED = "session.login-oidc-failed"
 NAME_CHARACTERS = 40
 
 
@@ -47,24 +49,35 @@ class ProviderLogins:
         self._sessions = sessions
         self._role = role
 
-    def begin(self) -> tuple[str, str]:
-        """The address to send a browser to, and the state that its cookie must hold."""
+    def begin(self, then: str) -> tuple[str, str]:
+        """The address to send a browser to, and the state that its cookie must hold.
+
+        Args:
+            then: Path of this site where the login ends.
+        """
         login = PendingLogin.new()
         url = self._provider.authorisation_url(login)
-        kept = {"nonce": login.nonce, "verifier": login.verifier}
+        kept = {"nonce": login.nonce, "verifier": login.verifier, "then": then}
         with self._database.transaction() as session:
             oldest = NOW - timedelta(minutes=MOST_MINUTES)
             session.execute(sa.delete(OidcLoginRow).where(OidcLoginRow.began_at < oldest))
             session.add(OidcLoginRow(state_hmac=self._digest(login.state), secrets=kept))
         return url, login.state
 
-    def finish(self, *, state: str, cookie: str | None, code: str, request_id: str) -> NewSession:
+    def finish(
+        self, *, state: str, cookie: str | None, code: str | None, request_id: str
+    ) -> tuple[NewSession, str]:
         """Begin the session of whoever comes back with ``code``; a state works once.
+
+        Returns:
+            The session, and the path where the login ends.
 
         Raises:
             LoginFailed: The login was not begun by this browser, or cannot be trusted.
             ProviderUnavailable: The provider does not answer.
         """
+        if code is None:
+            raise LoginFailed("The login provider refused.")
         if cookie is None or not hmac.compare_digest(cookie.encode(), state.encode()):
             raise LoginFailed("This browser has not begun the login.")
         with self._database.transaction() as session:
@@ -78,7 +91,18 @@ class ProviderLogins:
             ).one_or_none()
         if kept is None:
             raise LoginFailed("The login has taken too long, or was finished before.")
-        identity = self._provider.identity(PendingLogin(state, **kept), code)
+        # A login that an older gateway has begun knows no path.
+        then = kept.pop("then", "/")
+        try:
+            return self._begin_session(PendingLogin(state, **kept), code, request_id), then
+        except LoginFailed:
+            # Only of logins that were begun here: anybody may send any state.
+            with self._database.transaction() as session:
+                audit.record_failure(session, FAILED, "user/unknown", request_id)
+            raise
+
+    def _begin_session(self, login: PendingLogin, code: str, request_id: str) -> NewSession:
+        identity = self._provider.identity(login, code)
         with self._database.transaction() as session:
             user = self._user_of(session, identity)
             if user.disabled_at is not None:

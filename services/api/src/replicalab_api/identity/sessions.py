@@ -53,7 +53,7 @@ class Sessions:
         """Begin a session.
 
         Unknown names, wrong passwords, users without one and disabled users get the same answer
-        in the same time.
+        in the same time; the audit log tells them apart.
 
         Raises:
             TooManyRequests: There were too many attempts.
@@ -68,6 +68,9 @@ class Sessions:
         # Outside of a transaction: hashing is slow on purpose.
         is_right = self._passwords.is_right(login.password.get_secret_value(), encoded)
         if user is None or not is_right or user.disabled_at is not None:
+            target = "user/unknown" if user is None else f"user/{user.id}"
+            with self._database.transaction() as session:
+                audit.record_failure(session, "session.login-failed", target, request_id)
             raise LoginFailed("Name and password do not belong together.")
         self._limiter.forget(login.name)
         with self._database.transaction() as session:

@@ -128,6 +128,9 @@ class Users:
         with self._database.transaction() as session:
             encoded = _row(session, caller.user_id).password_hash
         if not self._passwords.is_right(change.old.get_secret_value(), encoded):
+            with self._database.transaction() as session:
+                action = "user.change-password-failed"
+                audit.record(session, caller, action, f"user/{caller.user_id}")
             raise LoginFailed("The present password is another one.")
         self._limiter.forget(caller.name)
         with self._database.transaction() as session:
