@@ -16,41 +16,20 @@ import time
 from pathlib import Path
 
 import torch
+from digits_judge import CPU, SHIPPED, DigitsJudge, shipped_generator
 from safetensors.torch import load
 
 from replicalab.domain import artifacts
-from replicalab.domain.generators import bundled_weights
-from replicalab.domain.presets import digits_study, digits_training
-from replicalab.domain.tasks import (
-    Embed,
-    PrepareDataset,
-    Reconstruct,
-    TrainClassifier,
-    TrainGenerator,
-)
+from replicalab.domain.presets import digits_training
 from replicalab.engine.handlers import MemoryContext, TaskStopped
-from replicalab.file_errors import DatasetUnavailable
-from replicalab.planning.plan import plan
-from replicalab.storage.features import FeatureSet
 from replicalab.storage.image_sets import ImageSet
 from replicalab_metrics.figures.style import BLUE, GREY, VERMILION, figure_style, new_figure, render
-from replicalab_metrics.measures.frechet import frechet_distance
-from replicalab_worker.pipelines.classifier_training import ClassifierTraining
-from replicalab_worker.pipelines.datasets import DatasetPreparation
-from replicalab_worker.pipelines.embedding import Embedding
 from replicalab_worker.pipelines.generator_training import GeneratorTraining, form_of, loss_curve
-from replicalab_worker.pipelines.pinned_files import PinnedFolder
-from replicalab_worker.pipelines.pretrained import PretrainedWeights
-from replicalab_worker.pipelines.reconstruction import Reconstruction
 from replicalab_worker.runtime.device import prepare_process
-from replicalab_worker.weights.bundled import read_bundled
 from replicalab_worker.weights.description import GeneratorDescription, TrainedHere
 
-CPU = torch.device("cpu")
 SNAPSHOTS = (10_000, 20_000, 50_000, 100_000, 200_000, 350_000, 500_000, 750_000, 1_000_000)
-SHIPPED = "edm-digits"
 FIGURE = "edm-digits-training"
-STUDY = digits_study()
 TRAINING = digits_training().training.model_copy(update={"snapshots": SNAPSHOTS})
 
 
@@ -76,42 +55,6 @@ class FolderContext(MemoryContext):
         print(f"\r{stage}    ", end="", flush=True)
         if time.monotonic() > self._end:
             raise TaskStopped
-
-
-class Judge:
-    """Frechet distance of what a generator makes of the training split to the split itself."""
-
-    def __init__(self, train: bytes, test: bytes, classes: int) -> None:
-        self._train, self._classes = train, classes
-        seed = STUDY.classifier_seeds[0]
-        context = MemoryContext({"train": [train], "test": [test]})
-        nowhere = PretrainedWeights(PinnedFolder(Path(), DatasetUnavailable))
-        params = TrainClassifier(classifier=STUDY.classifier, classes=classes, seed=seed)
-        ClassifierTraining(CPU, nowhere)(context, params)
-        self._classifier = context.outputs[artifacts.CLASSIFIER_WEIGHTS]
-        self._real = self._features(train)
-
-    def distance(self, weights: bytes, description: bytes) -> float:
-        """Of reconstructions from t_re = N."""
-        context = MemoryContext(
-            {"train": [self._train], "generator": [weights], "description": [description]}
-        )
-        params = Reconstruct(
-            sampler=STUDY.sampler,
-            t_re=STUDY.sampler.steps,
-            start=STUDY.start,
-            noise_seed=STUDY.noise_seed,
-            first=0,
-            count=len(self._real),
-        )
-        Reconstruction(CPU)(context, params)
-        made = self._features(context.outputs[artifacts.RECONSTRUCTED_IMAGES])
-        return float(frechet_distance(self._real.features, made.features))
-
-    def _features(self, images: bytes) -> FeatureSet:
-        context = MemoryContext({"images": [images], "classifier": [self._classifier]})
-        Embedding(CPU)(context, Embed(classifier=STUDY.classifier, classes=self._classes))
-        return FeatureSet.from_bytes(context.outputs[artifacts.FEATURES])
 
 
 def describe(weights: bytes, images: ImageSet, images_seen: int, classes: int) -> bytes:
@@ -171,33 +114,27 @@ def main() -> None:
     folder: Path = arguments.folder
     folder.mkdir(parents=True, exist_ok=True)
     prepare_process()
-    dataset, trained = (task.params for task in plan(digits_training()).tasks)
-    assert isinstance(dataset, PrepareDataset)
-    assert isinstance(trained, TrainGenerator)
-    data = MemoryContext()
-    DatasetPreparation(PinnedFolder(Path(), DatasetUnavailable))(data, dataset)
-    train, test = data.outputs[artifacts.TRAIN_IMAGES], data.outputs[artifacts.TEST_IMAGES]
-    params = trained.model_copy(update={"training": TRAINING})
+    judge = DigitsJudge()
+    params = judge.training.model_copy(update={"training": TRAINING})
     if not (folder / artifacts.GENERATOR_WEIGHTS).exists():
         try:
-            GeneratorTraining(CPU)(FolderContext(train, folder, arguments.minutes), params)
+            GeneratorTraining(CPU)(FolderContext(judge.train, folder, arguments.minutes), params)
         except TaskStopped:
             print("\nstopped; run again to go on")
-    judge = Judge(train, test, params.classes)
-    weights, description = read_bundled(SHIPPED, bundled_weights(SHIPPED).sha256)
-    images = ImageSet.from_bytes(train)
+    images = ImageSet.from_bytes(judge.train)
     snapshots = []
     for seen in SNAPSHOTS:
         path = folder / artifacts.snapshot_weights(seen)
         if path.exists():
             body = path.read_bytes()
-            distance = judge.distance(body, describe(body, images, seen, params.classes))
+            description = describe(body, images, seen, params.classes)
+            distance = judge.distance((body, description)).value
             snapshots.append({"images_seen": seen, "frechet_distance": distance})
             print(f"{seen:>9,} images: {distance:.4f}")
     curve = {
         **losses_so_far(folder),
         "snapshots": snapshots,
-        "shipped": judge.distance(weights, description),
+        "shipped": judge.distance(shipped_generator()).value,
         "threads": torch.get_num_threads(),
         "torch": torch.__version__,
         "processor": platform.machine(),

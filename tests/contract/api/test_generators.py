@@ -8,9 +8,12 @@ from uuid import uuid4
 import pytest
 from fastapi.testclient import TestClient
 
+from replicalab.db.database import Database
 from replicalab.domain.artifacts import ref_of
 from replicalab.domain.generators import ImportedGenerator
 from replicalab.domain.specs import ExperimentSpec
+from replicalab.domain.tasks import Queue
+from replicalab.engine.task_store import TaskStore
 from replicalab.storage.objects import ObjectStore
 from tests.contract.api.conftest import MAX_SNAPSHOT_BYTES, TOKEN
 
@@ -56,6 +59,54 @@ def test_a_hostile_file_is_refused_with_its_reason(
     assert refused["form"] is None
     response = client.post("/v1/experiments", json=study())
     assert (response.status_code, response.json()["code"]) == (422, "unknown-generator")
+
+
+def test_another_try_at_a_cancelled_import_makes_the_generator_ready(
+    client: TestClient, snapshot: bytes, import_it: Callable[[], None]
+) -> None:
+    brought = bring(client, snapshot)
+    location, first = brought.headers["Location"], brought.json()["experiment_id"]
+    assert client.post(f"/v1/experiments/{first}:cancel").status_code == 200
+    cancelled = client.get(location).json()
+    assert (cancelled["state"], cancelled["problem"]) == ("failed", "The import was cancelled.")
+    retried = client.post(f"/v1/experiments/{first}:retry").json()
+    again = client.get(location).json()
+    assert (again["state"], again["problem"]) == ("importing", None)
+    assert again["experiment_id"] == retried["id"] != first
+    import_it()
+    assert client.get(location).json()["state"] == "ready"
+
+
+def test_an_import_whose_generator_was_deleted_cannot_be_tried_again(
+    client: TestClient, snapshot: bytes
+) -> None:
+    brought = bring(client, snapshot)
+    experiment = f"/v1/experiments/{brought.json()['experiment_id']}"
+    client.post(f"{experiment}:cancel")
+    assert client.delete(brought.headers["Location"]).status_code == 204
+    refused = client.post(f"{experiment}:retry")
+    assert (refused.status_code, refused.json()["code"]) == (422, "unknown-generator")
+    assert "import it again" in refused.json()["detail"]
+
+
+def test_an_import_in_quarantine_needs_attention_until_it_is_let_out(
+    client: TestClient, snapshot: bytes, database: Database, import_it: Callable[[], None]
+) -> None:
+    brought = bring(client, snapshot)
+    location, experiment = brought.headers["Location"], brought.json()["experiment_id"]
+    tasks = TaskStore(database, lease_seconds=60, max_lost=1)
+    task_id = tasks.next_queued(Queue.WORKER)
+    assert task_id is not None
+    task = tasks.claim(task_id, "w@one:1")
+    assert task is not None
+    tasks.lose(task.id, task.epoch, "exit code -9")
+    shown = client.get(location).json()
+    assert shown["state"] == "needs-attention"
+    assert "exit code -9" in shown["problem"]
+    assert client.delete(location).json()["code"] == "generator-in-use"
+    assert client.post(f"/v1/experiments/{experiment}:retry").status_code in {200, 202}
+    import_it()
+    assert client.get(location).json()["state"] == "ready"
 
 
 def test_deleting_a_generator_removes_its_file(

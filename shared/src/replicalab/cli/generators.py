@@ -18,6 +18,7 @@ from replicalab.domain.generator_resources import GeneratorRead, GeneratorState
 _STYLES: Mapping[GeneratorState, str] = {
     GeneratorState.READY: "green",
     GeneratorState.IMPORTING: "cyan",
+    GeneratorState.NEEDS_ATTENTION: "yellow",
     GeneratorState.REFUSED: "red",
     GeneratorState.FAILED: "red",
 }

@@ -16,13 +16,14 @@ class GeneratorState(StrEnum):
     """How far an import is; it follows from the experiment that imports."""
 
     IMPORTING = "importing"
+    NEEDS_ATTENTION = "needs-attention"
     READY = "ready"
     REFUSED = "refused"
     FAILED = "failed"
 
     @property
     def is_terminal(self) -> bool:
-        return self is not GeneratorState.IMPORTING
+        return self not in {GeneratorState.IMPORTING, GeneratorState.NEEDS_ATTENTION}
 
 
 class GeneratorRead(Resource):
@@ -35,9 +36,10 @@ class GeneratorRead(Resource):
     licence: str = Field(description="Of the weights, as the importer stated it.")
     state: GeneratorState = Field(
         description="'refused': the file is not what it must be; 'failed': it could not be read "
-        "for another reason, or the import was cancelled."
+        "for another reason, or the import was cancelled; 'needs-attention': the import is in "
+        "quarantine, which a maintainer can open."
     )
-    problem: str | None = Field(description="Why it was refused, or failed.")
+    problem: str | None = Field(description="Why it was refused, failed or is in quarantine.")
     sha256: Sha256 = Field(description="Of the file that was brought.")
     size_bytes: int
     form: GeneratorForm | None = Field(description="What the file holds; known once it is ready.")

@@ -18,6 +18,7 @@ from replicalab.domain.specs import ExperimentSpec, ImportSpec, TrainingSpec
 from replicalab.domain.states import ExperimentState
 from replicalab.engine.details import ref_of_row
 from replicalab.engine.failures import FailureClass
+from replicalab.errors import UnknownGenerator
 from replicalab.planning import importing
 from replicalab.planning.builder import Plan
 from replicalab.planning.keys import canonical_json
@@ -35,13 +36,25 @@ def planned(
 
     Raises:
         InvalidRequest: Its parts do not fit together.
-        UnknownGenerator: The project has no such generator that is ready.
+        UnknownGenerator: The project has no such generator that is ready, or what ``spec`` imports
+            was deleted meanwhile.
     """
+    if isinstance(spec, ImportSpec):
+        _check_is_there(database, spec, project_id)
     if not (isinstance(spec, ExperimentSpec) and isinstance(spec.generator, ImportedGenerator)):
         return spec, plan(spec)
     with database.transaction() as session:
         catalogue = _catalogue(session, artifacts, project_id)
     return importing.pin(spec, catalogue), plan(spec, catalogue)
+
+
+def _check_is_there(database: Database, spec: ImportSpec, project_id: UUID) -> None:
+    """A file is kept as long as its generator."""
+    with database.transaction() as session:
+        if not session.scalar(sa.select(sa.exists().where(*_imported_by(spec, project_id)))):
+            raise UnknownGenerator(
+                f"The generator {spec.name!r} was deleted, and its file with it; import it again."
+            )
 
 
 def _catalogue(session: Session, artifacts: ArtifactStore, project_id: UUID) -> Catalogue:
@@ -92,11 +105,29 @@ def _form_of(session: Session, artifacts: ArtifactStore, found: Found) -> Genera
     return form
 
 
+def follow_retry(session: Session, spec: ImportSpec, project_id: UUID, experiment_id: UUID) -> None:
+    """Let the generator that ``spec`` imports depend on ``experiment_id``, a later try."""
+    session.execute(
+        sa.update(GeneratorRow)
+        .where(*_imported_by(spec, project_id))
+        .values(experiment_id=experiment_id)
+    )
+
+
+def _imported_by(spec: ImportSpec, project_id: UUID) -> tuple[sa.ColumnElement[bool], ...]:
+    """Conditions of the generator that ``spec`` makes."""
+    return (
+        GeneratorRow.project_id == project_id,
+        GeneratorRow.name == spec.name,
+        GeneratorRow.sha256 == spec.file.sha256,
+    )
+
+
 def read_generator(session: Session, artifacts: ArtifactStore, found: Found) -> GeneratorRead:
     """What is shown of a generator."""
     row, experiment_state, error_class, error = found
     state = _state(experiment_state, error_class)
-    is_over = state in {GeneratorState.REFUSED, GeneratorState.FAILED}
+    has_problem = state not in {GeneratorState.READY, GeneratorState.IMPORTING}
     return GeneratorRead(
         id=row.id,
         project_id=row.project_id,
@@ -104,7 +135,7 @@ def read_generator(session: Session, artifacts: ArtifactStore, found: Found) -> 
         name=row.name,
         licence=row.licence,
         state=state,
-        problem=(error or "The import was cancelled.") if is_over else None,
+        problem=(error or "The import was cancelled.") if has_problem else None,
         sha256=row.sha256,
         size_bytes=row.size_bytes,
         form=_form_of(session, artifacts, found),
@@ -116,6 +147,8 @@ def read_generator(session: Session, artifacts: ArtifactStore, found: Found) -> 
 def _state(experiment: ExperimentState, error_class: str | None) -> GeneratorState:
     if experiment is ExperimentState.SUCCEEDED:
         return GeneratorState.READY
+    if experiment is ExperimentState.NEEDS_ATTENTION:
+        return GeneratorState.NEEDS_ATTENTION
     if not experiment.is_terminal:
         return GeneratorState.IMPORTING
     is_refused = experiment is ExperimentState.FAILED and error_class == FailureClass.INPUT

@@ -26,6 +26,7 @@ from replicalab.domain.tasks import TaskDefinition, TaskKey
 from replicalab.engine import endings
 from replicalab.engine.demand import follow_demand
 from replicalab.engine.details import ref_of_row
+from replicalab.engine.imports import follow_retry
 from replicalab.engine.journal import Journal
 from replicalab.engine.moves import evict
 from replicalab.engine.usage import check_quota
@@ -147,6 +148,8 @@ class Submission:
             )
         )
         session.flush()
+        if isinstance(spec, ImportSpec):
+            follow_retry(session, spec, project_id, experiment_id)
         ids = self._insert_missing(plan, reused, owner, priority)
         rows = [
             {

@@ -59,7 +59,7 @@ class VisibleExperiments:
 
     def submit(
         self,
-        spec: ExperimentSpec | TrainingSpec,
+        spec: ExperimentSpec | TrainingSpec | ImportSpec,
         *,
         project_id: UUID = DEFAULT_PROJECT_ID,
         idempotency_key: str | None,
@@ -162,8 +162,6 @@ class VisibleExperiments:
         """
         note = self._must_change(experiment_id, "experiment.retry")
         now = self._experiments.get(experiment_id)
-        if isinstance(now.spec, ImportSpec):
-            raise IllegalTransition("An import is tried again by importing the file again.")
         match now.state:
             case ExperimentState.NEEDS_ATTENTION:
                 self._caller.require_in(now.project_id, Role.MAINTAINER)
