@@ -1,6 +1,6 @@
 """Accepting a specification: one transaction writes everything, or nothing is written (T1)."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Literal
@@ -151,16 +151,7 @@ class Submission:
         if isinstance(spec, ImportSpec):
             follow_retry(session, spec, project_id, experiment_id)
         ids = self._insert_missing(plan, reused, owner, priority)
-        rows = [
-            {
-                "experiment_id": experiment_id,
-                "task_id": ids[task.key],
-                "position": position,
-                "reused": task.key in reused,
-            }
-            for position, task in enumerate(plan.tasks)
-        ]
-        session.execute(sa.insert(ExperimentTaskRow), rows)
+        self._link(experiment_id, plan, ids, reused)
         if key is not None:
             self._remember(spec, owner, key, experiment_id)
         follow_demand(session, [task.id for task in reused.values()])
@@ -170,6 +161,24 @@ class Submission:
         endings.refresh_experiment(session, self._journal, experiment_id, ExperimentState.QUEUED)
         self._journal.write(session)
         return experiment_id
+
+    def _link(
+        self,
+        experiment_id: UUID,
+        plan: Plan,
+        ids: Mapping[TaskKey, int],
+        reused: Mapping[TaskKey, LivingTask],
+    ) -> None:
+        rows = [
+            {
+                "experiment_id": experiment_id,
+                "task_id": ids[task.key],
+                "position": position,
+                "reused": task.key in reused,
+            }
+            for position, task in enumerate(plan.tasks)
+        ]
+        self._session.execute(sa.insert(ExperimentTaskRow), rows)
 
     def _remember(
         self,
