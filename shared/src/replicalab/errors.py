@@ -269,11 +269,11 @@ class StoreUnavailable(Unavailable):
 
 
 class ArtifactCorrupt(Unavailable):
-    """Stored bytes are gone or do not match their digest, so they are not given out."""
+    """Stored bytes do not match their digest, so they are not given out."""
 
     slug = "artifact-corrupt"
     title = "The stored artifact is corrupt"
-    remedy = "Submit the specification again: its producer runs anew and replaces the artifact."
+    remedy = "Wait until its producer has run anew; bring again what you had brought."
 
 
 class OutOfMemory(Unavailable):

@@ -1,6 +1,9 @@
-"""Errors of files that people bring; the tree and its families are in ``replicalab.errors``."""
+"""Errors of files that people bring, and of stored ones that are lost.
 
-from replicalab.errors import InvalidRequest
+The tree and its families are in ``replicalab.errors``.
+"""
+
+from replicalab.errors import ArtifactCorrupt, InvalidRequest
 
 
 class FileUnavailable(InvalidRequest):
@@ -38,3 +41,11 @@ class InvalidDataset(InvalidRequest):
         "Correct the files that the detail names, or take the specification that "
         "`replicalab datasets describe FOLDER` prints of the folder as it is now."
     )
+
+
+class ArtifactMissing(ArtifactCorrupt):
+    """Bytes that were stored are not there any more, or are fewer than were stored."""
+
+    slug = "artifact-missing"
+    title = "The stored artifact is lost"
+    remedy = ArtifactCorrupt.remedy

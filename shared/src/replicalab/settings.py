@@ -70,6 +70,23 @@ class EngineSettings(SettingGroup):
     max_lost: int = Field(default=3, ge=1, description="Lost attempts before quarantine.")
 
 
+class KeepingSettings(SettingGroup):
+    """How stored bytes are verified, and how those that nobody needs are removed."""
+
+    tick_seconds: float = Field(default=60, gt=0, description="The keeper looks for work after.")
+    verified_daily: float = Field(
+        default=0.01, ge=0, le=1, description="Share of the artifacts that are verified in a day."
+    )
+    verify_bytes_per_second: float = Field(default=20e6, gt=0, description="At most; a mean.")
+    sweep_seconds: float = Field(default=21_600, gt=0, description="For one look at every object.")
+    orphan_grace_seconds: float = Field(
+        default=86_400, ge=3600, description="From the mark of an object nobody needs to its end."
+    )
+    upload_grace_seconds: float = Field(
+        default=86_400, ge=3600, description="An unfinished upload is aborted after."
+    )
+
+
 class ServiceSettings(BaseSettings):
     """What every service reads from its environment."""
 
@@ -81,6 +98,7 @@ class ServiceSettings(BaseSettings):
     broker: BrokerSettings
     store: StoreSettings
     engine: EngineSettings = EngineSettings()
+    keeping: KeepingSettings = KeepingSettings()
     node: str | None = Field(
         default=None, pattern=r"^[A-Za-z0-9._-]{1,100}$", description="Name of this machine."
     )

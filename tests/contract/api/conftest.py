@@ -48,6 +48,8 @@ from replicalab_api.identity.bootstrap import ensure_foundation
 from replicalab_api.identity.passwords import Passwords
 from replicalab_api.identity.services import AccountServices, account_services
 from replicalab_api.rules import RULES
+from replicalab_api.storage.routes import router as storage_router
+from replicalab_api.storage.service import LabStorage
 from replicalab_api.workers.routes import router as workers_router
 from replicalab_api.workers.service import LabWorkers
 from replicalab_worker.pipelines.generator_import import import_generator
@@ -57,6 +59,7 @@ TOKEN = "a-token-of-the-contract-tests"
 PEPPER = "the pepper of the contract tests, long enough"
 WORKER = "test-worker"
 MAX_SNAPSHOT_BYTES = 4 * 2**20
+GRACE_SECONDS = 86_400.0
 OUTPUTS = {TaskKind.TRAIN_GENERATOR: TRAINING_ARTIFACTS}
 MEASURED = Measurement(
     name="accuracy",
@@ -124,6 +127,7 @@ def app(
             changes_router,
             generators_router,
             workers_router,
+            storage_router,
             *account_routers,
         ],
         state={
@@ -133,6 +137,7 @@ def app(
             "generators": LabGenerators(Generators(database, ArtifactStore(objects)), database),
             "max_snapshot_bytes": MAX_SNAPSHOT_BYTES,
             "objects": objects,
+            "storage": LabStorage(database, objects, orphan_grace_seconds=GRACE_SECONDS),
             "cursors": CursorCodec(TOKEN),
             "wakeups": wakeups,
             "readiness_checks": [

@@ -90,7 +90,7 @@ def test_lost_bytes_are_said_to_be_lost(
 ) -> None:
     stored_file.unlink()
     response = client.get(address)
-    assert (response.status_code, response.json()["code"]) == (502, "artifact-corrupt")
+    assert (response.status_code, response.json()["code"]) == (502, "artifact-missing")
 
 
 def test_the_last_chunk_waits_for_the_digest(

@@ -8,6 +8,7 @@ import pytest
 from replicalab.settings import LocalStoreSettings, S3StoreSettings, StoreSettings
 from replicalab.storage.factory import open_store
 from replicalab.storage.objects import ObjectStore
+from tests.fixtures.s3 import S3Server
 
 
 @dataclass(frozen=True)
@@ -17,6 +18,23 @@ class Place:
     settings: StoreSettings
     store: ObjectStore
     folder: Path | None
+    server: S3Server | None = None
+
+    @property
+    def abortable(self) -> int:
+        """How many of one unfinished upload the store lists: MinIO removes its own, unlisted."""
+        return 1 if self.server is None or self.server.kind == "rclone" else 0
+
+    def begin_upload(self, key: str) -> None:
+        """Leave an upload half done, as a process that is killed does."""
+        if self.server is None:
+            assert self.folder is not None
+            (self.folder / ".incomplete" / "left").write_bytes(b"half")
+            return
+        assert isinstance(self.settings, S3StoreSettings)
+        client, bucket = self.server.client(), self.settings.bucket
+        upload_id = client._create_multipart_upload(bucket, key, {})
+        client._upload_part(bucket, key, bytes(1000), {}, upload_id, 1)
 
     def flip_last_byte(self, body: bytes) -> None:
         """Damage the file that holds ``body``, as a failing disk would."""
@@ -38,8 +56,9 @@ def place(request: pytest.FixtureRequest, tmp_path: Path) -> Place:
         settings = LocalStoreSettings(folder=tmp_path / "artifacts")
         return Place(settings, open_store(settings), settings.folder)
     bucket: S3StoreSettings = request.getfixturevalue("s3_settings")
-    disk: Path | None = request.getfixturevalue("s3_server").folder
-    return Place(bucket, open_store(bucket), disk and disk / bucket.bucket)
+    server: S3Server = request.getfixturevalue("s3_server")
+    disk = server.folder
+    return Place(bucket, open_store(bucket), disk and disk / bucket.bucket, server)
 
 
 @pytest.fixture

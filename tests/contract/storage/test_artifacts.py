@@ -5,7 +5,8 @@ import random
 import pytest
 
 from replicalab.domain.artifacts import ref_of
-from replicalab.errors import ArtifactCorrupt, ArtifactNotFound, StoreUnavailable
+from replicalab.errors import ArtifactCorrupt, StoreUnavailable
+from replicalab.file_errors import ArtifactMissing
 from replicalab.storage.artifacts import ArtifactStore
 from tests.contract.storage.conftest import Place
 
@@ -52,9 +53,9 @@ def test_a_truncated_artifact_is_absent_and_written_again(
     assert artifacts.read(REF) == BODY
 
 
-def test_a_lost_artifact_is_not_found(place: Place, artifacts: ArtifactStore) -> None:
+def test_a_lost_artifact_is_missing(place: Place, artifacts: ArtifactStore) -> None:
     artifacts.write(BODY, REF.media_type)
     place.store.delete(REF.store_key)
     assert not artifacts.is_present(REF)
-    with pytest.raises(ArtifactNotFound):
+    with pytest.raises(ArtifactMissing):
         artifacts.read(REF)

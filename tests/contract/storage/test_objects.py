@@ -2,7 +2,9 @@
 
 import io
 import random
+import time
 from concurrent.futures import ThreadPoolExecutor
+from datetime import UTC, datetime, timedelta
 
 import pytest
 
@@ -131,3 +133,31 @@ def test_a_store_opened_again_holds_the_same_objects(place: Place) -> None:
     reopened = open_store(place.settings)
     reopened.check()
     assert reopened.get(KEY) == b"kept"
+
+
+def test_a_listing_names_every_object_of_a_folder_and_no_other(store: ObjectStore) -> None:
+    for key, size_bytes in (("cas/ab/c", 1), ("cas/ab/d/e", 2), ("cas/abc", 3), ("cas/ac/f", 4)):
+        store.put(key, bytes(size_bytes), BINARY)
+    found = sorted((one.key, one.size_bytes) for one in store.listing("cas/ab"))
+    assert found == [("cas/ab/c", 1), ("cas/ab/d/e", 2)]
+    assert list(store.listing("cas/ff")) == []
+
+
+def test_a_listing_tells_by_the_second_when_an_object_was_written(store: ObjectStore) -> None:
+    store.put(KEY, b"x", BINARY)
+    (first,) = store.listing("cas/ab")
+    assert abs(datetime.now(UTC) - first.modified_at) < timedelta(seconds=5)
+    assert first.modified_at.microsecond == 0
+    time.sleep(1.1)
+    store.put(KEY, b"x", BINARY)
+    (second,) = store.listing("cas/ab")
+    assert second.modified_at > first.modified_at
+
+
+def test_an_unfinished_upload_is_no_object_and_is_aborted_once_it_is_old(place: Place) -> None:
+    place.begin_upload(KEY)
+    assert list(place.store.listing("cas")) == []
+    now = datetime.now(UTC)
+    assert place.store.abort_uploads(now - timedelta(hours=1)) == 0
+    assert place.store.abort_uploads(now + timedelta(hours=1)) == place.abortable
+    assert place.store.abort_uploads(now + timedelta(hours=1)) == 0

@@ -8,6 +8,7 @@ import pytest
 import sqlalchemy as sa
 
 from replicalab.domain.accounts import DEFAULT_PROJECT_ID
+from replicalab.domain.artifacts import Damage
 from replicalab.domain.priorities import Priority
 from replicalab.domain.resources import EventRead, ExperimentRead
 from replicalab.domain.specs import ExperimentSpec
@@ -83,7 +84,7 @@ def test_a_corrupt_artifact_is_forgotten_and_made_again(lab: Lab) -> None:
     first = submitted(lab)
     lab.run_everything()
     corrupt = lab.experiments.artifacts(first.id)[0]
-    lab.tasks.evict_producers(corrupt.ref.sha256)
+    lab.tasks.note_damage(corrupt.ref.sha256, Damage.CORRUPT)
     assert submitted(lab).reused_tasks == 8
 
 

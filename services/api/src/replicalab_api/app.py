@@ -29,6 +29,8 @@ from replicalab_api.identity.oidc import Provider, ProviderAccount
 from replicalab_api.identity.services import account_services
 from replicalab_api.rules import RULES
 from replicalab_api.settings import GatewaySettings, OidcSettings
+from replicalab_api.storage.routes import router as storage_router
+from replicalab_api.storage.service import LabStorage
 from replicalab_api.workers.routes import router as workers_router
 from replicalab_api.workers.service import LabWorkers
 
@@ -37,6 +39,7 @@ PROTECTED = (
     changes_router,
     generators_router,
     workers_router,
+    storage_router,
     *account_routers,
 )
 """Routers that authenticate their callers."""
@@ -83,6 +86,9 @@ def main() -> None:
             "generators": LabGenerators(Generators(database, artifacts), database),
             "max_snapshot_bytes": settings.max_snapshot_bytes,
             "objects": objects,
+            "storage": LabStorage(
+                database, objects, orphan_grace_seconds=settings.keeping.orphan_grace_seconds
+            ),
             "cursors": CursorCodec(pepper),
             "wakeups": wakeups,
             "readiness_checks": [

@@ -43,6 +43,8 @@ RULES: Rules = {
     ("GET", "/v1/workers"): _READ,
     ("POST", "/v1/workers/{node}:drain"): _MAINTAIN,
     ("POST", "/v1/workers/{node}:resume"): _MAINTAIN,
+    ("GET", "/v1/storage"): Rule(Role.MAINTAINER, Scope.READ),
+    ("POST", "/v1/storage:sweep"): _ADMINISTER,
     ("POST", "/v1/generators"): _RUN,
     ("GET", "/v1/generators"): _READ,
     ("GET", _GENERATOR): _READ,

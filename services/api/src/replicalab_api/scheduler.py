@@ -7,12 +7,14 @@ from replicalab.engine.dispatcher import Dispatcher
 from replicalab.engine.doorbells import Doorbells, celery_app
 from replicalab.engine.reconciler import Reconciler
 from replicalab.engine.scheduler import Scheduler
+from replicalab.engine.storekeeper import StoreKeeper
+from replicalab.storage.factory import open_store
 from replicalab.telemetry import configure_logging
 from replicalab_api.settings import SchedulerSettings
 
 
 def main() -> None:
-    """Dispatch and reconcile until SIGTERM."""
+    """Dispatch, reconcile and keep the store until SIGTERM."""
     settings = SchedulerSettings()
     configure_logging(settings.log_level)
     engine = settings.engine
@@ -26,9 +28,12 @@ def main() -> None:
         tick_seconds=engine.tick_seconds,
         reconcile_seconds=engine.beat_seconds,
     )
+    keeper = StoreKeeper(database, lambda: open_store(settings.store), settings.keeping)
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: scheduler.stop())
+    keeper.start()
     scheduler.run()
+    keeper.stop()
     database.close()
 
 

@@ -17,6 +17,7 @@ from replicalab.cli import (
     account_commands,
     dataset_commands,
     generator_commands,
+    storage_commands,
     worker_commands,
 )
 
@@ -249,6 +250,7 @@ app.add_typer(account_commands.tokens)
 app.add_typer(worker_commands.workers)
 app.add_typer(dataset_commands.datasets)
 app.add_typer(generator_commands.generators)
+app.add_typer(storage_commands.storage)
 
 
 @app.command()

@@ -15,6 +15,7 @@ from replicalab.client.backoff import Backoff
 from replicalab.client.connection import find_connection
 from replicalab.client.generators import Generators
 from replicalab.client.results import ResultTable
+from replicalab.client.storage import Storage
 from replicalab.client.transport import Transport
 from replicalab.client.workers import Workers
 from replicalab.domain.differences import Difference, differences
@@ -76,6 +77,7 @@ class Lab:
         url: Address of the service.
         accounts: Who you are to the service, and your tokens.
         generators: Files of others made into generators.
+        storage: What is stored, damaged or needed by nobody.
         workers: Who runs tasks.
     """
 
@@ -101,6 +103,7 @@ class Lab:
         self._transport = Transport(client, backoff or Backoff())
         self.accounts = Accounts(self._transport)
         self.generators = Generators(self._transport)
+        self.storage = Storage(self._transport)
         self.workers = Workers(self._transport)
 
     def __repr__(self) -> str:

@@ -13,6 +13,7 @@ from psycopg import sql
 from replicalab.db import models
 from replicalab.db.accounts import AuditRow
 from replicalab.db.schema import Base
+from replicalab.db.storage import DamageRow, OrphanRow, StorageJobRow, tables_with_digests
 
 _LOCK = 7_423_005
 """Roles belong to the server; two migrations at once would change one row."""
@@ -48,12 +49,23 @@ _ENGINE: Mapping[str, str] = {
 GRANTS: Mapping[ServiceRole, Mapping[str, str]] = {
     ServiceRole.GATEWAY: {name: _ALL for name in Base.metadata.tables}
     | {AuditRow.__tablename__: _APPEND},
-    ServiceRole.SCHEDULER: _ENGINE,
+    ServiceRole.SCHEDULER: {
+        **_ENGINE,
+        **{table.name: "SELECT" for table in tables_with_digests()},
+        # Damaged artifacts are made again by a new generation of their task.
+        models.TaskRow.__tablename__: _KEEP,
+        models.TaskEdgeRow.__tablename__: _APPEND,
+        DamageRow.__tablename__: _ALL,
+        OrphanRow.__tablename__: _ALL,
+        StorageJobRow.__tablename__: _KEEP,
+    },
     ServiceRole.RUNNER: {
         **_ENGINE,
         models.ArtifactRow.__tablename__: _APPEND,
         models.MeasurementRow.__tablename__: _APPEND,
         models.CheckpointRow.__tablename__: _ALL,
+        DamageRow.__tablename__: _ALL,
+        OrphanRow.__tablename__: _CHANGE,  # whoever locks a row must be allowed to change it
     },
 }
 

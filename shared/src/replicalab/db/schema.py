@@ -9,6 +9,7 @@ from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.orm import DeclarativeBase
 
 from replicalab.domain.accounts import Role
+from replicalab.domain.artifacts import Damage
 from replicalab.domain.states import ExperimentState, TaskState
 from replicalab.domain.tasks import Queue, TaskKind
 
@@ -44,6 +45,7 @@ class Base(DeclarativeBase):
         TaskKind: _checked_enum(TaskKind, "kind"),
         Queue: _checked_enum(Queue, "queue"),
         Role: _checked_enum(Role, "role"),
+        Damage: _checked_enum(Damage, "damage"),
     }
 
 

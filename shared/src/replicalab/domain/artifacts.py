@@ -1,6 +1,7 @@
 """Names and forms of everything a task stores."""
 
 import hashlib
+from enum import StrEnum, unique
 from typing import Annotated
 
 from pydantic import Field
@@ -44,6 +45,14 @@ class ArtifactRef(Frozen):
     def store_key(self) -> str:
         """Where the bytes lie: content addressed, so a key is never rewritten."""
         return f"cas/{self.sha256[:2]}/{self.sha256[2:4]}/{self.sha256}"
+
+
+@unique
+class Damage(StrEnum):
+    """What is wrong with stored bytes."""
+
+    CORRUPT = "corrupt"
+    MISSING = "missing"
 
 
 class NamedArtifact(Frozen):

@@ -13,12 +13,13 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from multiprocessing.connection import Connection
 
-from replicalab.domain.artifacts import ArtifactRef, NamedArtifact
+from replicalab.domain.artifacts import ArtifactRef, Damage, NamedArtifact
 from replicalab.domain.measures import Measurement
 from replicalab.domain.tasks import TASK_PARAMS, TaskKey, TaskKind
 from replicalab.engine.failures import FailureClass, classify
 from replicalab.engine.handlers import Handlers, TaskStopped
 from replicalab.errors import ArtifactCorrupt, ArtifactNotFound, ReplicaLabError
+from replicalab.file_errors import ArtifactMissing
 from replicalab.lifelines import die_with
 from replicalab.settings import LocalStoreSettings, S3StoreSettings
 from replicalab.storage.artifacts import ArtifactStore
@@ -74,11 +75,11 @@ class Success:
 
 @dataclass(frozen=True, slots=True)
 class Failure:
-    """The handler raised; ``lost_sha256`` names an input artifact that cannot be read."""
+    """The handler raised; ``damaged`` names an input artifact that cannot be read, and why."""
 
     failure: FailureClass
     error: str
-    lost_sha256: str | None = None
+    damaged: tuple[str, Damage] | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -198,9 +199,8 @@ def _failure_of(error: Exception) -> Failure:
         text = f"{error.title}: {error.detail}"
     else:
         text = "".join(traceback.format_exception(error))[-_LONGEST_ERROR_CHARACTERS:]
-    sha256 = (
-        error.extensions.get("sha256")
-        if isinstance(error, ArtifactCorrupt | ArtifactNotFound)
-        else None
-    )
-    return Failure(failure, text, str(sha256) if sha256 else None)
+    damaged = None
+    if isinstance(error, ArtifactCorrupt) and "sha256" in error.extensions:
+        damage = Damage.MISSING if isinstance(error, ArtifactMissing) else Damage.CORRUPT
+        damaged = (str(error.extensions["sha256"]), damage)
+    return Failure(failure, text, damaged)

@@ -16,7 +16,9 @@ from replicalab.domain.artifacts import ArtifactRef
 from replicalab.domain.generator_resources import GeneratorPage, GeneratorRead
 from replicalab.domain.priorities import Priority
 from replicalab.domain.specs import ImportSpec
+from replicalab.engine.damages import note_whole
 from replicalab.engine.imports import generators, read_generator
+from replicalab.engine.orphans import lock_marks
 from replicalab.engine.submission import Submission
 from replicalab.planning import importing
 from replicalab.refusals import GeneratorInUse, GeneratorNotFound, NameTaken
@@ -61,17 +63,19 @@ class Generators:
         try:
             with self._database.transaction() as session:
                 _check_name(session, project_id, spec.name)
+                lock_marks(session, [spec.file.store_key])
+                note_whole(session, [spec.file.sha256])
                 generator_id = self._submit(session, spec, owner, owner_id, project_id)
-            self._store(file, spec.file)  # somebody may have removed the same file meanwhile
+            if not self._artifacts.is_present(spec.file):
+                self._store(file, spec.file)  # somebody had removed the same file meanwhile
         except BaseException:
             self._remove_unused(spec.file)
             raise
         return self.get(generator_id)
 
     def _store(self, file: BinaryIO, ref: ArtifactRef) -> None:
-        if not self._artifacts.is_present(ref):
-            file.seek(0)
-            self._artifacts.objects.put_file(ref.store_key, file, ref.size_bytes, ref.media_type)
+        file.seek(0)
+        self._artifacts.objects.put_file(ref.store_key, file, ref.size_bytes, ref.media_type)
 
     def _submit(
         self, session: Session, spec: ImportSpec, owner: str, owner_id: UUID, project_id: UUID

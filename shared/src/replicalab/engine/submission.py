@@ -35,10 +35,10 @@ from replicalab.planning.builder import Plan
 from replicalab.planning.keys import digest_of
 from replicalab.storage.artifacts import ArtifactStore
 
-_SUBMISSION_LOCK = 7_423_003
+SUBMISSION_LOCK = 7_423_003
 """Submissions take turns, so that no two insert a living generation of one key."""
 
-_LIVING = (
+LIVING = (
     TaskState.BLOCKED,
     TaskState.QUEUED,
     TaskState.RUNNING,
@@ -67,7 +67,7 @@ def living_tasks(session: Session, plan: Plan) -> dict[TaskKey, LivingTask]:
     rows = session.execute(
         sa.select(TaskRow.key, TaskRow.id, TaskRow.state).where(
             TaskRow.key.in_([task.key for task in plan.tasks]),
-            TaskRow.state.in_(_LIVING),
+            TaskRow.state.in_(LIVING),
             TaskRow.evicted_at.is_(None),
         )
     ).all()
@@ -104,7 +104,7 @@ class Submission:
             IdempotencyConflict: That request asked for something else, or in another project:
                 whoever is no member there any more gets no answer from it.
         """
-        self._session.execute(sa.select(sa.func.pg_advisory_xact_lock(_SUBMISSION_LOCK)))
+        self._session.execute(sa.select(sa.func.pg_advisory_xact_lock(SUBMISSION_LOCK)))
         if key is None:
             return None
         row = self._session.get(IdempotencyRow, (owner, key))
@@ -202,7 +202,7 @@ class Submission:
         ids = [task.id for task in living.values() if task.id not in lost]
         rows = session.execute(
             sa.select(TaskRow.id, TaskRow.key, TaskRow.state)
-            .where(TaskRow.id.in_(ids), TaskRow.state.in_(_LIVING))
+            .where(TaskRow.id.in_(ids), TaskRow.state.in_(LIVING))
             .order_by(TaskRow.id)
             .with_for_update()
         ).all()

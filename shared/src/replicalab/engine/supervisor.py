@@ -261,9 +261,9 @@ class Supervisor:
         match outcome:
             case Success(outputs, measurements):
                 return store.complete(task.id, task.epoch, outputs, measurements)
-            case Failure(failure, error, lost_sha256):
-                if lost_sha256 is not None:
-                    store.evict_producers(lost_sha256)
+            case Failure(failure, error, damaged):
+                if damaged is not None:
+                    store.note_damage(*damaged)
                 return store.fail(task.id, task.epoch, failure, error)
             case Stopped() | _Ending.OVERDUE:
                 return store.stop(task.id, task.epoch)

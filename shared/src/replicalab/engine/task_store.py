@@ -22,13 +22,14 @@ from replicalab.db.models import (
     TaskLeaseRow,
     TaskRow,
 )
-from replicalab.domain.artifacts import NamedArtifact
+from replicalab.domain.artifacts import Damage, NamedArtifact
 from replicalab.domain.measures import Measurement
 from replicalab.domain.states import ExperimentState, TaskState
 from replicalab.domain.tasks import Queue
-from replicalab.engine import endings, moves
+from replicalab.engine import endings, moves, orphans
 from replicalab.engine.checkpoints import newest_checkpoint, record_checkpoint
 from replicalab.engine.claimed import ClaimedTask, params_of, resolve_inputs
+from replicalab.engine.damages import note_damage, note_whole
 from replicalab.engine.failures import POLICIES, FailureClass
 from replicalab.engine.journal import Journal
 from replicalab.engine.waiting import take_fairly
@@ -149,17 +150,33 @@ class TaskStore:
         Returns:
             False when the epoch is stale; then nothing was written.
         """
+        keys = [output.ref.store_key for output in outputs]
         with self._database.transaction() as session:
-            if not moves.leave_running(session, task_id, epoch, TaskState.SUCCEEDED):
-                return False
-            journal = Journal()
-            moves.close_attempt(session, task_id, epoch, "succeeded")
-            _store_outputs(session, task_id, outputs, measurements)
-            journal.task(task_id, "task-state", state=TaskState.SUCCEEDED.value)
-            endings.release_children(session, journal, task_id)
-            endings.refresh_experiments(session, journal, [task_id])
-            journal.write(session)
-            return True
+            is_swept = orphans.were_swept(session, task_id, epoch, keys)
+            if not is_swept:
+                return self._succeed(session, task_id, epoch, outputs, measurements)
+        error = "The store was swept of an output while the task ran; it must be made again."
+        return self.fail(task_id, epoch, FailureClass.DEPENDENCY, error)
+
+    def _succeed(
+        self,
+        session: Session,
+        task_id: int,
+        epoch: int,
+        outputs: Sequence[NamedArtifact],
+        measurements: Sequence[Measurement],
+    ) -> bool:
+        if not moves.leave_running(session, task_id, epoch, TaskState.SUCCEEDED):
+            return False
+        journal = Journal()
+        moves.close_attempt(session, task_id, epoch, "succeeded")
+        _store_outputs(session, task_id, outputs, measurements)
+        note_whole(session, {output.ref.sha256 for output in outputs})
+        journal.task(task_id, "task-state", state=TaskState.SUCCEEDED.value)
+        endings.release_children(session, journal, task_id)
+        endings.refresh_experiments(session, journal, [task_id])
+        journal.write(session)
+        return True
 
     def fail(self, task_id: int, epoch: int, failure: FailureClass, error: str) -> bool:
         """Record a failed attempt (T5): retried while its class allows, else failed for good."""
@@ -211,11 +228,10 @@ class TaskStore:
         with self._database.transaction() as session:
             return moves.lose(session, task_id, epoch, reason, max_lost=self._max_lost)
 
-    def evict_producers(self, sha256: str) -> None:
-        """Forget every result that holds a lost or corrupt artifact, so that it is made again."""
+    def note_damage(self, sha256: str, damage: Damage) -> None:
+        """Remember a lost or corrupt artifact, so that it is made again."""
         with self._database.transaction() as session:
-            producers = sa.select(ArtifactRow.task_id).where(ArtifactRow.sha256 == sha256)
-            moves.evict(session, producers)
+            note_damage(session, sha256, damage)
 
     def _open_attempt(self, session: Session, task_id: int, epoch: int, worker: str) -> None:
         lease = {"task_id": task_id, "epoch": epoch, "until": NOW + self._lease}

@@ -1,9 +1,11 @@
 """Content-addressed artifacts over an object store: digests are made on write, checked on read."""
 
 import hashlib
+from collections.abc import Callable
 
-from replicalab.domain.artifacts import ArtifactRef, ref_of
-from replicalab.errors import ArtifactCorrupt
+from replicalab.domain.artifacts import ArtifactRef, Damage, ref_of
+from replicalab.errors import ArtifactCorrupt, ArtifactNotFound
+from replicalab.file_errors import ArtifactMissing
 from replicalab.storage.objects import ObjectStore
 
 
@@ -14,20 +16,29 @@ class ArtifactStore:
         self.objects = objects
 
     def write(self, body: bytes, media_type: str) -> ArtifactRef:
-        """Store ``body`` under its digest; bytes already there are not sent again."""
+        """Store ``body`` under its digest, over whatever is there.
+
+        What is there may be damaged, or about to be swept as an orphan: written again it is whole
+        and new.
+        """
         ref = ref_of(body, media_type)
-        if not self.is_present(ref):
-            self.objects.put(ref.store_key, body, media_type)
+        self.objects.put(ref.store_key, body, media_type)
         return ref
 
     def read(self, ref: ArtifactRef) -> bytes:
         """The bytes of ``ref``.
 
         Raises:
-            ArtifactNotFound: The store has lost them.
+            ArtifactMissing: The store has lost them.
             ArtifactCorrupt: The stored bytes have another size or digest.
         """
-        body = self.objects.get(ref.store_key)
+        try:
+            body = self.objects.get(ref.store_key)
+        except ArtifactNotFound as error:
+            raise ArtifactMissing(
+                f"The store has lost artifact {ref.sha256}; its producer must run again.",
+                sha256=ref.sha256,
+            ) from error
         if len(body) != ref.size_bytes or hashlib.sha256(body).hexdigest() != ref.sha256:
             raise ArtifactCorrupt(
                 f"Artifact {ref.sha256} does not match its digest; its producer must run again.",
@@ -39,3 +50,23 @@ class ArtifactStore:
         """Whether the store holds an object of the right size under the digest."""
         stat = self.objects.stat(ref.store_key)
         return stat is not None and stat.size_bytes == ref.size_bytes
+
+    def damage(
+        self, ref: ArtifactRef, on_chunk: Callable[[int], None] = lambda _: None
+    ) -> Damage | None:
+        """What is wrong with the stored bytes of ``ref``, read chunk by chunk; None: nothing.
+
+        Args:
+            ref: What was stored.
+            on_chunk: Called with the size of each chunk once it is read; may wait.
+        """
+        try:
+            if not self.is_present(ref):
+                return Damage.MISSING
+            digest = hashlib.sha256()
+            for chunk in self.objects.stream(ref.store_key):
+                digest.update(chunk)
+                on_chunk(len(chunk))
+        except ArtifactNotFound:
+            return Damage.MISSING
+        return None if digest.hexdigest() == ref.sha256 else Damage.CORRUPT

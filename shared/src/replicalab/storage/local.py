@@ -1,14 +1,22 @@
 """Objects as files in a folder of this machine."""
 
 import os
+import stat
 import tempfile
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import BinaryIO
 
 from replicalab.errors import ArtifactNotFound, StoreUnavailable
-from replicalab.storage.objects import CHUNK_BYTES, ExactReader, ObjectStat, checked_key
+from replicalab.storage.objects import (
+    CHUNK_BYTES,
+    ExactReader,
+    ObjectStat,
+    StoredObject,
+    checked_key,
+)
 
 _TEMPORARY = ".incomplete"
 """Folder of files still being written; no key can begin with a dot."""
@@ -85,6 +93,32 @@ class LocalObjectStore:
         with _unavailable_on_failure(path):
             path.unlink(missing_ok=True)
 
+    def listing(self, folder: str) -> Iterator[StoredObject]:
+        """Every file below the folder."""
+        root = self._path(folder)
+        with _unavailable_on_failure(root):
+            for path in sorted(root.rglob("*")):
+                try:
+                    status = path.lstat()
+                except FileNotFoundError:  # removed meanwhile
+                    continue
+                if stat.S_ISREG(status.st_mode):
+                    key = path.relative_to(self._folder).as_posix()
+                    yield StoredObject(key, status.st_size, _whole_seconds(status.st_mtime))
+
+    def abort_uploads(self, before: datetime) -> int:
+        """Remove files that somebody who is gone has left in the middle of being written."""
+        removed = 0
+        with _unavailable_on_failure(self._temporary):
+            for path in self._temporary.iterdir():
+                try:
+                    if _whole_seconds(path.lstat().st_mtime) < before:
+                        path.unlink()
+                        removed += 1
+                except FileNotFoundError:  # finished meanwhile
+                    continue
+        return removed
+
     def presigned_get_url(
         self,
         key: str,  # noqa: ARG002
@@ -132,6 +166,10 @@ def _chunks(file: BinaryIO, count: int | None) -> Iterator[bytes]:
             if count is not None:
                 count -= len(chunk)
             yield chunk
+
+
+def _whole_seconds(timestamp: float) -> datetime:
+    return datetime.fromtimestamp(int(timestamp), UTC)
 
 
 def _sync_folder(folder: Path) -> None:

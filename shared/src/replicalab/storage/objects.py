@@ -3,6 +3,7 @@
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
+from datetime import datetime
 from typing import BinaryIO, Protocol
 
 from replicalab.errors import Defect
@@ -18,6 +19,21 @@ class ObjectStat:
     """What a store knows of an object without reading it."""
 
     size_bytes: int
+
+
+@dataclass(frozen=True, slots=True)
+class StoredObject:
+    """An object in a listing.
+
+    Attributes:
+        key: Its key.
+        size_bytes: Its size.
+        modified_at: When it was written last, by the store's clock, in whole seconds.
+    """
+
+    key: str
+    size_bytes: int
+    modified_at: datetime
 
 
 class ObjectStore(Protocol):
@@ -53,6 +69,12 @@ class ObjectStore(Protocol):
 
     def delete(self, key: str) -> None:
         """Remove the object; absent keys are no error."""
+
+    def listing(self, folder: str) -> Iterator[StoredObject]:
+        """Every object under the key prefix ``folder``, which ends between two parts of keys."""
+
+    def abort_uploads(self, before: datetime) -> int:
+        """Remove what uploads begun before ``before`` have left unfinished; returns how many."""
 
     def presigned_get_url(
         self, key: str, *, file_name: str, media_type: str, expires_seconds: int

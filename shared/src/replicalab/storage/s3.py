@@ -5,18 +5,25 @@ import hashlib
 import io
 from collections.abc import Iterator
 from contextlib import contextmanager
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Any, BinaryIO, cast
 from urllib.parse import quote, urlsplit
 
 from minio import Minio
+from minio.datatypes import ListMultipartUploadsResult
 from minio.error import MinioException, S3Error
 from urllib3 import BaseHTTPResponse, HTTPHeaderDict, PoolManager, Retry, Timeout
 from urllib3.exceptions import HTTPError
 
 from replicalab.errors import ArtifactNotFound, InvalidRequest, StoreUnavailable
 from replicalab.settings import S3StoreSettings
-from replicalab.storage.objects import CHUNK_BYTES, ExactReader, ObjectStat, checked_key
+from replicalab.storage.objects import (
+    CHUNK_BYTES,
+    ExactReader,
+    ObjectStat,
+    StoredObject,
+    checked_key,
+)
 
 CONNECT_TIMEOUT_SECONDS = 5
 RETRIES = 2
@@ -112,6 +119,37 @@ class S3ObjectStore:
                 self._client.remove_object(self._bucket, key)
         except ArtifactNotFound:
             return
+
+    def listing(self, folder: str) -> Iterator[StoredObject]:
+        """Every object below the folder, page by page."""
+        with _translated_errors(folder):
+            prefix = f"{checked_key(folder)}/"
+            for found in self._client.list_objects(self._bucket, prefix, recursive=True):
+                if found.object_name and found.last_modified and not found.is_dir:
+                    modified_at = found.last_modified.replace(microsecond=0)
+                    yield StoredObject(found.object_name, found.size or 0, modified_at)
+
+    def abort_uploads(self, before: datetime) -> int:
+        """Abort uploads in parts that somebody who is gone has left; MinIO does so itself."""
+        aborted = 0
+        with _translated_errors(self._bucket):
+            for key, upload_id, initiated_at in self._uploads():
+                if initiated_at < before:
+                    self._client._abort_multipart_upload(self._bucket, key, upload_id)
+                    aborted += 1
+        return aborted
+
+    def _uploads(self) -> list[tuple[str, str, datetime]]:
+        """The first thousand unfinished uploads: once some are aborted, others come first.
+
+        Not minio-py's own call: the empty delimiter that it sends makes some servers list nothing.
+        """
+        response = self._client._execute("GET", self._bucket, query_params={"uploads": ""})
+        return [
+            (upload.object_name, upload.upload_id, upload.initiated_time)
+            for upload in ListMultipartUploadsResult(response).uploads
+            if upload.object_name and upload.upload_id and upload.initiated_time
+        ]
 
     def presigned_get_url(
         self, key: str, *, file_name: str, media_type: str, expires_seconds: int

@@ -9,7 +9,7 @@ from fastapi import APIRouter, Depends, Header, Query, Request, Response
 from fastapi import Path as PathParameter
 from fastapi.responses import StreamingResponse
 
-from replicalab import errors, refusals
+from replicalab import errors, file_errors, refusals
 from replicalab.domain.resources import (
     ArtifactRead,
     ExperimentPage,
@@ -35,7 +35,7 @@ from replicalab_api.experiments.service import ExperimentStore, list_page
 from replicalab_api.experiments.visible import LabExperiments
 from replicalab_api.http.authentication import Caller, LaterCaller
 from replicalab_api.http.conditional import is_fresh
-from replicalab_api.http.downloads import artifact_response
+from replicalab_api.http.downloads import Damages, artifact_response
 from replicalab_api.http.idempotency import idempotency_key
 from replicalab_api.http.json_bodies import JsonBody
 from replicalab_api.http.openapi import json_body
@@ -70,6 +70,11 @@ def _later_experiments(
 def _objects(request: Request) -> ObjectStore:
     objects: ObjectStore = request.app.state.objects
     return objects
+
+
+def _damages(request: Request) -> Damages:
+    damages: Damages = request.app.state.storage
+    return damages
 
 
 def _wakeups(request: Request) -> Wakeups:
@@ -234,6 +239,7 @@ BYTES: dict[str, Any] = {"schema": {"type": "string", "format": "binary"}}
         errors.ArtifactNotFound,
         errors.RangeNotSatisfiable,
         errors.ArtifactCorrupt,
+        file_errors.ArtifactMissing,
         errors.StoreUnavailable,
         errors.DatabaseUnavailable,
     )
@@ -251,10 +257,11 @@ def get_artifact(
     name: Annotated[str, PathParameter(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,127}$")],
     experiments: Experiments,
     objects: Annotated[ObjectStore, Depends(_objects)],
+    damages: Annotated[Damages, Depends(_damages)],
 ) -> Response:
     """The bytes of an artifact; the ETag is their SHA-256. Ranges are served."""
     ref = experiments.artifact(experiment_id, task_key, name)
-    return artifact_response(request, objects, ref, name)
+    return artifact_response(request, objects, ref, name, damages)
 
 
 def _existing(experiment_id: ExperimentId, experiments: Experiments) -> UUID:

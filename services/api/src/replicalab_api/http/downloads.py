@@ -3,12 +3,14 @@
 import hashlib
 from collections.abc import Iterator
 from http import HTTPStatus
+from typing import Protocol
 
 from fastapi import Request
 from fastapi.responses import RedirectResponse, Response, StreamingResponse
 
-from replicalab.domain.artifacts import ArtifactRef
+from replicalab.domain.artifacts import ArtifactRef, Damage
 from replicalab.errors import ArtifactCorrupt, ArtifactNotFound
+from replicalab.file_errors import ArtifactMissing
 from replicalab.storage.objects import ObjectStore
 from replicalab_api.http.conditional import is_fresh
 from replicalab_api.http.ranges import ByteRange, parse_range
@@ -16,13 +18,26 @@ from replicalab_api.http.ranges import ByteRange, parse_range
 PRESIGNED_SECONDS = 300
 
 
-def _corrupt(ref: ArtifactRef) -> ArtifactCorrupt:
+class Damages(Protocol):
+    """Who remembers which bytes are damaged."""
+
+    def known_damage(self, sha256: str) -> Damage | None:
+        """What is known to be wrong with bytes, by their digest."""
+
+    def note_damage(self, sha256: str, damage: Damage) -> None:
+        """Remember what is wrong with them."""
+
+
+def _problem(ref: ArtifactRef, damage: Damage) -> ArtifactCorrupt:
+    """The problem of somebody who asks for damaged bytes."""
+    if damage is Damage.MISSING:
+        return ArtifactMissing(f"The store has lost the bytes of {ref.sha256}.", sha256=ref.sha256)
     return ArtifactCorrupt(
         f"The store does not hold the {ref.size_bytes} bytes of {ref.sha256}.", sha256=ref.sha256
     )
 
 
-def verified_chunks(chunks: Iterator[bytes], ref: ArtifactRef) -> Iterator[bytes]:
+def verified_chunks(chunks: Iterator[bytes], ref: ArtifactRef, damages: Damages) -> Iterator[bytes]:
     """Pass ``chunks`` on, but the last one only once the digest of all of them is right.
 
     Raises:
@@ -35,7 +50,8 @@ def verified_chunks(chunks: Iterator[bytes], ref: ArtifactRef) -> Iterator[bytes
             yield held
         held = chunk
     if digest.hexdigest() != ref.sha256:
-        raise _corrupt(ref)
+        damages.note_damage(ref.sha256, Damage.CORRUPT)
+        raise _problem(ref, Damage.CORRUPT)
     yield held
 
 
@@ -50,27 +66,40 @@ def _first_is_there(chunks: Iterator[bytes]) -> Iterator[bytes]:
     return chained()
 
 
-def _stream(objects: ObjectStore, ref: ArtifactRef, part: ByteRange | None) -> Iterator[bytes]:
+def _check_presence(objects: ObjectStore, ref: ArtifactRef, damages: Damages) -> None:
+    stat = objects.stat(ref.store_key)
+    if stat is None or stat.size_bytes != ref.size_bytes:
+        damages.note_damage(ref.sha256, Damage.MISSING)
+        raise _problem(ref, Damage.MISSING)
+
+
+def _stream(
+    objects: ObjectStore, ref: ArtifactRef, part: ByteRange | None, damages: Damages
+) -> Iterator[bytes]:
     try:
-        stat = objects.stat(ref.store_key)
-        if stat is None or stat.size_bytes != ref.size_bytes:
-            raise _corrupt(ref)
         if part is not None:
             chunks = objects.stream(ref.store_key, start=part.start, end=part.end)
             return _first_is_there(chunks)
-        return _first_is_there(verified_chunks(objects.stream(ref.store_key), ref))
+        whole = objects.stream(ref.store_key)
+        return _first_is_there(verified_chunks(whole, ref, damages))
     except ArtifactNotFound as error:
-        raise _corrupt(ref) from error
+        damages.note_damage(ref.sha256, Damage.MISSING)
+        raise _problem(ref, Damage.MISSING) from error
 
 
 def artifact_response(
-    request: Request, objects: ObjectStore, ref: ArtifactRef, file_name: str
+    request: Request,
+    objects: ObjectStore,
+    ref: ArtifactRef,
+    file_name: str,
+    damages: Damages,
 ) -> Response:
     """The answer that carries ``ref``, or a part of it, or leads to it.
 
     Raises:
         RangeNotSatisfiable: The range asked for lies outside.
-        ArtifactCorrupt: The stored bytes are gone or not those of ``ref``.
+        ArtifactMissing: The stored bytes are gone.
+        ArtifactCorrupt: They are not those of ``ref``.
     """
     etag = f'"{ref.sha256}"'
     headers = {
@@ -81,6 +110,9 @@ def artifact_response(
     }
     if is_fresh(request.headers.get("if-none-match"), etag):
         return Response(status_code=HTTPStatus.NOT_MODIFIED, headers=headers)
+    if damage := damages.known_damage(ref.sha256):
+        raise _problem(ref, damage)
+    _check_presence(objects, ref, damages)
     url = objects.presigned_get_url(
         ref.store_key,
         file_name=file_name,
@@ -97,5 +129,5 @@ def artifact_response(
     if part is not None:
         status = HTTPStatus.PARTIAL_CONTENT
         headers["Content-Range"] = part.content_range
-    chunks = _stream(objects, ref, part)
+    chunks = _stream(objects, ref, part, damages)
     return StreamingResponse(chunks, status, headers=headers, media_type=ref.media_type)

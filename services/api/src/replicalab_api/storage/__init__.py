@@ -1,0 +1,1 @@
+"""The state of the object store, over REST."""
