@@ -7,6 +7,7 @@ ENGINE = Path("shared/src/replicalab/engine")
 STORAGE = Path("shared/src/replicalab/storage")
 TASKS = "tests/integration/engine/test_tasks.py"
 EXPERIMENTS = "tests/integration/engine/test_experiments.py"
+SWEEPING = "tests/integration/engine/test_sweeping.py"
 LEAVING_RUNNING = (
     "        .where(TaskRow.id == task_id, TaskRow.epoch == epoch, "
     "TaskRow.state == TaskState.RUNNING)\n"
@@ -104,5 +105,34 @@ MUTANTS = (
         "if not artifacts.is_present(ref_of_row(row))",
         "if False",
         EXPERIMENTS,
+    ),
+    Mutant(
+        "what a running task may have written is not swept",
+        ENGINE / "orphans.py",
+        "            OrphanRow.marked_at < sa.func.coalesce(oldest.scalar_subquery(), NOW),\n",
+        "",
+        SWEEPING,
+    ),
+    Mutant(
+        "an orphan outlives the pass that finds it",
+        ENGINE / "orphans.py",
+        "            OrphanRow.marked_at < _ago(grace_seconds),\n",
+        "",
+        SWEEPING,
+    ),
+    Mutant(
+        "an output that was swept is made again",
+        ENGINE / "orphans.py",
+        "return began is None or swept_at >= began",
+        "return False",
+        SWEEPING,
+    ),
+    Mutant(
+        "artifacts are written over whatever is there",
+        STORAGE / "artifacts.py",
+        "        self.objects.put(ref.store_key, body, media_type)\n",
+        "        if not self.is_present(ref):\n"
+        "            self.objects.put(ref.store_key, body, media_type)\n",
+        "tests/integration/engine/test_storekeeper.py",
     ),
 )

@@ -26,6 +26,7 @@ from replicalab.engine.generators import Generators
 from replicalab.engine.handlers import MemoryContext
 from replicalab.engine.task_store import TaskStore
 from replicalab.errors import UnsafeCheckpoint
+from replicalab.settings import KeepingSettings
 from replicalab.stack.postgres import EmbeddedPostgres
 from replicalab.storage.artifacts import ArtifactStore
 from replicalab.storage.local import LocalObjectStore
@@ -59,7 +60,6 @@ TOKEN = "a-token-of-the-contract-tests"
 PEPPER = "the pepper of the contract tests, long enough"
 WORKER = "test-worker"
 MAX_SNAPSHOT_BYTES = 4 * 2**20
-GRACE_SECONDS = 86_400.0
 OUTPUTS = {TaskKind.TRAIN_GENERATOR: TRAINING_ARTIFACTS}
 MEASURED = Measurement(
     name="accuracy",
@@ -137,7 +137,7 @@ def app(
             "generators": LabGenerators(Generators(database, ArtifactStore(objects)), database),
             "max_snapshot_bytes": MAX_SNAPSHOT_BYTES,
             "objects": objects,
-            "storage": LabStorage(database, objects, orphan_grace_seconds=GRACE_SECONDS),
+            "storage": LabStorage(database, objects, KeepingSettings()),
             "cursors": CursorCodec(TOKEN),
             "wakeups": wakeups,
             "readiness_checks": [

@@ -11,7 +11,7 @@ from fastapi.testclient import TestClient
 from replicalab.domain.artifacts import ArtifactRef
 from replicalab.domain.resources import ArtifactRead
 from replicalab.domain.tasks import Queue
-from replicalab.storage.objects import ObjectStore
+from replicalab.storage.objects import ObjectStat, ObjectStore
 
 pytestmark = [pytest.mark.integration, pytest.mark.timeout(60)]
 
@@ -153,6 +153,9 @@ class _Public:
 
     def __init__(self, objects: ObjectStore) -> None:
         self._objects = objects
+
+    def stat(self, key: str) -> ObjectStat | None:
+        return self._objects.stat(key)
 
     def presigned_get_url(
         self, key: str, *, file_name: str, media_type: str, expires_seconds: int

@@ -8,6 +8,7 @@ import pytest
 from replicalab.db.database import Database
 from replicalab.db.roles import GRANTS, ServiceRole, login_url, prepare_logins
 from replicalab.db.schema import Base
+from replicalab.domain.artifacts import Damage, NamedArtifact
 from replicalab.domain.measures import AccuracyMeasure
 from replicalab.domain.specs import ExperimentSpec
 from replicalab.domain.states import ExperimentState
@@ -15,8 +16,11 @@ from replicalab.domain.tasks import Queue
 from replicalab.engine.experiments import Experiments
 from replicalab.engine.failures import FailureClass
 from replicalab.engine.reconciler import Reconciler
+from replicalab.engine.storekeeper import StoreKeeper
+from replicalab.engine.sweeping import Sweeper
 from replicalab.engine.task_store import TaskStore
 from replicalab.engine.workers import Node, Workers
+from replicalab.settings import KeepingSettings
 from replicalab.storage.artifacts import ArtifactStore
 from replicalab.storage.objects import ObjectStore
 
@@ -114,6 +118,32 @@ def test_losses_and_failures_are_recorded_under_the_runners_login(
     assert failed is not None
     assert runner.fail(failed.id, failed.epoch, FailureClass.INPUT, "bad input")
     assert experiments.get(experiment.id).state is ExperimentState.FAILED
+
+
+def test_the_store_is_kept_under_the_schedulers_login(
+    databases: dict[ServiceRole, Database], object_store: ObjectStore
+) -> None:
+    artifacts = ArtifactStore(object_store)
+    experiments = Experiments(databases[ServiceRole.GATEWAY], artifacts)
+    runner = TaskStore(databases[ServiceRole.RUNNER], lease_seconds=60, max_lost=3)
+    spec = ExperimentSpec(name="a", t_re=(0,), measures=(AccuracyMeasure(),))
+    experiments.submit(spec, owner="ann", idempotency_key=None)
+    task_id = runner.next_queued(Queue.WORKER)
+    assert task_id is not None
+    task = runner.claim(task_id, "worker@one:1")
+    assert task is not None
+    ref = artifacts.write(b"images", "application/json")
+    outputs = [NamedArtifact(name="train.npz", ref=ref)]
+    assert runner.complete(task.id, task.epoch, outputs, [])
+    runner.note_damage(ref.sha256, Damage.MISSING)
+    object_store.delete(ref.store_key)
+    orphan = artifacts.write(b"nobody's", "application/json")
+    scheduler = databases[ServiceRole.SCHEDULER]
+    keeper = StoreKeeper(scheduler, lambda: object_store, KeepingSettings())
+    assert keeper.keep()["queued-repairs"] == 1
+    sweeper = Sweeper(scheduler, orphan_grace_seconds=3600)
+    found, _ = sweeper.sweep(object_store, 0, is_dry=False, seconds=600)
+    assert found.waiting_bytes == orphan.size_bytes
 
 
 def test_privileges_that_were_given_by_hand_are_taken_back(

@@ -86,9 +86,7 @@ def main() -> None:
             "generators": LabGenerators(Generators(database, artifacts), database),
             "max_snapshot_bytes": settings.max_snapshot_bytes,
             "objects": objects,
-            "storage": LabStorage(
-                database, objects, orphan_grace_seconds=settings.keeping.orphan_grace_seconds
-            ),
+            "storage": LabStorage(database, objects, settings.keeping),
             "cursors": CursorCodec(pepper),
             "wakeups": wakeups,
             "readiness_checks": [

@@ -13,13 +13,8 @@ from uuid import UUID
 
 import typer
 
-from replicalab.cli import (
-    account_commands,
-    dataset_commands,
-    generator_commands,
-    storage_commands,
-    worker_commands,
-)
+from replicalab.cli import account_commands
+from replicalab.cli.groups import GROUPS
 
 if TYPE_CHECKING:
     from replicalab.cli.experiments import Commands
@@ -246,11 +241,8 @@ def train_generator(
 
 app.command()(account_commands.login)
 app.command()(account_commands.whoami)
-app.add_typer(account_commands.tokens)
-app.add_typer(worker_commands.workers)
-app.add_typer(dataset_commands.datasets)
-app.add_typer(generator_commands.generators)
-app.add_typer(storage_commands.storage)
+for group in GROUPS:
+    app.add_typer(group)
 
 
 @app.command()

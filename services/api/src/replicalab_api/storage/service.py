@@ -11,6 +11,7 @@ from replicalab.engine.damages import damage_of, note_damage
 from replicalab.engine.storage_report import storage_report
 from replicalab.engine.sweeping import Sweeper
 from replicalab.errors import Unavailable
+from replicalab.settings import KeepingSettings
 from replicalab.storage.objects import ObjectStore
 from replicalab_api.identity import audit
 
@@ -21,12 +22,10 @@ _log = logging.getLogger(__name__)
 class LabStorage:
     """The store of the lab."""
 
-    def __init__(
-        self, database: Database, objects: ObjectStore, *, orphan_grace_seconds: float
-    ) -> None:
+    def __init__(self, database: Database, objects: ObjectStore, settings: KeepingSettings) -> None:
         self._database = database
         self._objects = objects
-        self._sweeper = Sweeper(database, orphan_grace_seconds=orphan_grace_seconds)
+        self._sweeper = Sweeper(database, orphan_grace_seconds=settings.orphan_grace_seconds)
 
     def report(self) -> StorageRead:
         """What is known."""
