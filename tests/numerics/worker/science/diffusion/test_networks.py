@@ -299,4 +299,4 @@ def test_an_accelerated_network_is_the_same_network(channels: int) -> None:
         fast = unet(images, levels, vectors)
     assert list(unet.state_dict()) == names
     torch.testing.assert_close(fast, plain, rtol=0, atol=2e-6 * float(plain.abs().max()))
-    assert torch.equal(fast, plain) == (channels == 8)
+    assert not torch.equal(fast, plain)

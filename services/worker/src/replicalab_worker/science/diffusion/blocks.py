@@ -16,8 +16,8 @@ from replicalab_worker.science.diffusion.layers import (
     Resampling,
     Resized,
     activate,
-    group_norm,
 )
+from replicalab_worker.science.diffusion.norms import group_norm
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -18,8 +18,6 @@ Resized = Float[Tensor, "batch _ _ _"]
 Embedding = Float[Tensor, "batch embedding"]
 Resampling = Literal["none", "up", "down"]
 
-MAX_GROUPS = 32
-MIN_CHANNELS_PER_GROUP = 4
 BOX_TAPS = (1.0, 1.0)
 CONSTANT = torch.device("cpu")
 """Constants have values even in a network on the meta device, whose weights have none."""
@@ -195,10 +193,3 @@ def _has_channels_last(features: Features) -> bool:
 def activate(features: Features) -> Features:
     """SiLU, in place: for what nothing else reads."""
     return functional.silu(features, inplace=True)
-
-
-def group_norm(channels: int, *, epsilon: float) -> nn.GroupNorm:
-    """At most 32 equal groups of at least 4 channels each (1 where 4 do not divide evenly)."""
-    most = max(1, min(MAX_GROUPS, channels // MIN_CHANNELS_PER_GROUP))
-    groups = next(groups for groups in range(most, 0, -1) if channels % groups == 0)
-    return nn.GroupNorm(groups, channels, eps=epsilon)

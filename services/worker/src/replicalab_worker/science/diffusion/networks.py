@@ -23,8 +23,8 @@ from replicalab_worker.science.diffusion.layers import (
     Resampler,
     Resized,
     activate,
-    group_norm,
 )
+from replicalab_worker.science.diffusion.norms import group_norm
 from replicalab_worker.science.diffusion.unet import (
     EMBEDDING_FACTOR,
     EncoderKind,

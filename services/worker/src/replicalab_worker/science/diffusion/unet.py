@@ -26,7 +26,6 @@ from replicalab_worker.science.diffusion.layers import (
 EMBEDDING_FACTOR = 4
 """Length of the embedding relative to the width of the first level."""
 
-WIDE_CHANNELS = 128
 """From here on the groups of the norms hold 8 channels and more."""
 
 EncoderKind = Literal["standard", "skip", "residual"]
@@ -196,15 +195,12 @@ class Unet(nn.Module, ABC):
     def accelerate(self) -> None:
         """Get ready to be called often with weights that change no more.
 
-        On a processor, wide networks keep their channels last, which convolutions prefer, and
-        convolve with fewer multiplications; narrow ones do not, whose norms are then slow.
+        Channels come last from then on, which convolutions prefer; on a processor, wide layers
+        convolve with fewer multiplications.
         """
-        is_wide = max(self._widths.values()) >= WIDE_CHANNELS
-        is_on_processor = next(self.parameters()).device.type == "cpu"
-        if is_wide or not is_on_processor:
-            self._memory_format = torch.channels_last
-            self.to(memory_format=torch.channels_last)
-        if is_on_processor:
+        self._memory_format = torch.channels_last
+        self.to(memory_format=torch.channels_last)
+        if next(self.parameters()).device.type == "cpu":
             for module in self.modules():
                 if isinstance(module, Convolution):
                     module.accelerate()
