@@ -2,7 +2,7 @@
 
 ReplicaLabError
 ├── Forbidden              the caller is known and may not      403, never retried
-├── TooManyRequests        the caller must wait                 429, not retried by the SDK
+├── TooManyRequests        the caller must wait                 429, retried by the SDK in time
 └── PreconditionRequired   the caller must say what they saw    428, never retried
 """
 
@@ -39,11 +39,15 @@ class CsrfRefused(Forbidden):
 
 
 class TooManyRequests(ReplicaLabError):
-    """Somebody has tried too often in a short time."""
+    """Somebody has asked or tried too often in a short time."""
 
     slug = "too-many-requests"
-    title = "Too many attempts"
-    remedy = "Wait as long as `Retry-After` says, then try again."
+    title = "Too many requests"
+    remedy = (
+        "Wait as long as `Retry-After` says, then send the same request again; the SDK does so by "
+        "itself unless that takes longer than its patience. `RateLimit` tells what is left. Rather "
+        "than asking often, wait with `?wait=30`, follow the events, or send `If-None-Match`."
+    )
 
 
 class PreconditionRequired(ReplicaLabError):

@@ -43,17 +43,21 @@ from replicalab_api.health.routes import router as health_router
 from replicalab_api.http.application import build_app
 from replicalab_api.http.authentication import Authentication
 from replicalab_api.http.cursors import CursorCodec
+from replicalab_api.http.limiting import RateLimits, StreamPlaces
 from replicalab_api.http.serving import Server
 from replicalab_api.http.wakeups import Wakeups
 from replicalab_api.identity.bootstrap import ensure_foundation
 from replicalab_api.identity.passwords import Passwords
 from replicalab_api.identity.services import AccountServices, account_services
+from replicalab_api.limits.buckets import LocalBuckets
 from replicalab_api.rules import RULES
+from replicalab_api.settings import LimitSettings
 from replicalab_api.storage.routes import router as storage_router
 from replicalab_api.storage.service import LabStorage
 from replicalab_api.workers.routes import router as workers_router
 from replicalab_api.workers.service import LabWorkers
 from replicalab_worker.pipelines.generator_import import import_generator
+from tests.fixtures.limits import UNLIMITED
 from tests.fixtures.snapshots import KWARGS, official, small_tensors
 
 TOKEN = "a-token-of-the-contract-tests"
@@ -109,6 +113,12 @@ def wakeups() -> Wakeups:
 
 
 @pytest.fixture
+def limits() -> LimitSettings:
+    """None of requests; those of logins are as by default."""
+    return UNLIMITED
+
+
+@pytest.fixture
 def accounts(database: Database) -> AccountServices:
     # As little memory as Argon2 takes: what is tested is not how slow it is.
     quick = Passwords(PasswordHasher(time_cost=1, memory_cost=64, parallelism=1))
@@ -117,11 +127,16 @@ def accounts(database: Database) -> AccountServices:
 
 @pytest.fixture
 def app(
-    database: Database, objects: ObjectStore, wakeups: Wakeups, accounts: AccountServices
+    database: Database,
+    objects: ObjectStore,
+    wakeups: Wakeups,
+    accounts: AccountServices,
+    limits: LimitSettings,
 ) -> FastAPI:
     return build_app(
-        authentication=Authentication(accounts.accounts, RULES),
-        open_routers=[health_router, login_router, provider_router],
+        authentication=Authentication(accounts.accounts, RULES, RateLimits(LocalBuckets(), limits)),
+        probes=[health_router],
+        open_routers=[login_router, provider_router],
         protected_routers=[
             experiments_router,
             changes_router,
@@ -139,6 +154,7 @@ def app(
             "objects": objects,
             "storage": LabStorage(database, objects, KeepingSettings()),
             "cursors": CursorCodec(TOKEN),
+            "stream_places": StreamPlaces(limits.streams),
             "wakeups": wakeups,
             "readiness_checks": [
                 ReadinessCheck("database", database.check),

@@ -1,6 +1,8 @@
 """Requests are repeated while the service is away, and never done twice."""
 
 from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
+from email.utils import format_datetime
 from uuid import UUID, uuid4
 
 import httpx
@@ -17,7 +19,7 @@ from replicalab.errors import (
     ServiceUnreachable,
     Unavailable,
 )
-from replicalab.refusals import Forbidden
+from replicalab.refusals import Forbidden, TooManyRequests
 from tests.unit.client.conftest import FakeTime, Service
 
 LabOf = Callable[[Service], Lab]
@@ -100,6 +102,46 @@ def test_the_service_says_how_long_to_wait(lab_of: LabOf, time: FakeTime) -> Non
     busy.headers["Retry-After"] = "7"
     lab_of(Service([busy, accepted()])).get(uuid4())
     assert time.sleeps == [7]
+
+
+def test_a_limit_is_waited_for_and_not_run_into_again(lab_of: LabOf, time: FakeTime) -> None:
+    limited = problem(429, "too-many-requests", retry_after_seconds=7)
+    limited.headers["Retry-After"] = "7"
+    lab_of(Service([limited, limited, accepted()])).get(uuid4())
+    assert time.sleeps == [7, 7]
+
+
+def test_a_limit_beyond_all_patience_is_told_at_once(lab_of: LabOf, time: FakeTime) -> None:
+    limited = problem(429, "too-many-requests", retry_after_seconds=900)
+    limited.headers["Retry-After"] = "900"
+    with pytest.raises(TooManyRequests):
+        lab_of(Service([limited])).get(uuid4())
+    assert time.sleeps == []
+
+
+@pytest.mark.parametrize(
+    "value",
+    [
+        "Wed, 21 Oct 2015 07:28:00 GMT",
+        "Wed, 21 Oct 2015 07:28:00 -0000",
+        "soon",
+        "-1",
+        "\u0663",
+    ],
+)
+def test_what_says_no_time_to_come_is_no_time_to_wait(
+    lab_of: LabOf, time: FakeTime, value: str
+) -> None:
+    busy = httpx.Response(503, headers={b"Retry-After": value.encode()})
+    lab_of(Service([busy, accepted()])).get(uuid4())
+    assert time.sleeps[0] <= 1
+
+
+def test_a_proxy_may_say_until_when_to_wait(lab_of: LabOf, time: FakeTime) -> None:
+    until = format_datetime(datetime.now(UTC) + timedelta(seconds=50), usegmt=True)
+    busy = httpx.Response(503, headers={"Retry-After": until})
+    lab_of(Service([busy, accepted()])).get(uuid4())
+    assert 20 < time.sleeps[0] <= 50
 
 
 @pytest.mark.parametrize(

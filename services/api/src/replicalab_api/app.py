@@ -1,5 +1,7 @@
 """Composition root of the gateway: the one place that knows every concrete class."""
 
+from fastapi import FastAPI
+
 from replicalab.db.database import Database
 from replicalab.domain.accounts import Role
 from replicalab.engine.doorbells import Doorbells, celery_app
@@ -22,11 +24,13 @@ from replicalab_api.health.routes import router as health_router
 from replicalab_api.http.application import build_app
 from replicalab_api.http.authentication import Authentication
 from replicalab_api.http.cursors import CursorCodec
+from replicalab_api.http.limiting import RateLimits, StreamPlaces
 from replicalab_api.http.serving import serve
 from replicalab_api.http.wakeups import Wakeups
 from replicalab_api.identity.bootstrap import ensure_foundation
 from replicalab_api.identity.oidc import Provider, ProviderAccount
-from replicalab_api.identity.services import account_services
+from replicalab_api.identity.services import AccountServices, account_services
+from replicalab_api.limits.shared import SharedBuckets, SturdyBuckets
 from replicalab_api.rules import RULES
 from replicalab_api.settings import GatewaySettings, OidcSettings
 from replicalab_api.storage.routes import router as storage_router
@@ -55,29 +59,34 @@ def provider_account(oidc: OidcSettings) -> ProviderAccount:
     )
 
 
-def main() -> None:
-    """Serve the REST interface until SIGTERM."""
-    settings = GatewaySettings()
-    configure_logging(settings.log_level)
-    url, pepper = settings.database.url.get_secret_value(), settings.pepper.get_secret_value()
-    database = Database(url, pool_size=settings.database.pool_size)
+def _accounts(
+    settings: GatewaySettings, database: Database, buckets: SturdyBuckets
+) -> AccountServices:
+    oidc = settings.oidc
+    return account_services(
+        database,
+        settings.pepper.get_secret_value(),
+        settings.token.get_secret_value() if settings.token else None,
+        provider=Provider(provider_account(oidc)) if oidc else None,
+        role_of_new=oidc.role if oidc else Role.VIEWER,
+        buckets=buckets,
+        limits=settings.limits,
+    )
+
+
+def gateway(settings: GatewaySettings, database: Database, wakeups: Wakeups) -> FastAPI:
+    """The gateway with every part that ``settings`` ask for."""
+    broker_url = settings.broker.url.get_secret_value()
     objects = open_store(settings.store)
     artifacts = ArtifactStore(objects)
-    doorbells = Doorbells(celery_app(settings.broker.url.get_secret_value()))
-    wakeups = Wakeups()
-    token = settings.token.get_secret_value() if settings.token else None
-    accounts = account_services(
-        database,
-        pepper,
-        token,
-        provider=Provider(provider_account(settings.oidc)) if settings.oidc else None,
-        role_of_new=settings.oidc.role if settings.oidc else Role.VIEWER,
-    )
-    with database.transaction() as session:
-        ensure_foundation(session)
-    app = build_app(
-        authentication=Authentication(accounts.accounts, RULES),
-        open_routers=[health_router, login_router, provider_router],
+    doorbells = Doorbells(celery_app(broker_url))
+    buckets = SturdyBuckets(SharedBuckets(broker_url))
+    accounts = _accounts(settings, database, buckets)
+    limits = RateLimits(buckets, settings.limits)
+    return build_app(
+        authentication=Authentication(accounts.accounts, RULES, limits),
+        probes=[health_router],
+        open_routers=[login_router, provider_router],
         protected_routers=PROTECTED,
         state={
             "experiments": LabExperiments(Experiments(database, artifacts), database),
@@ -87,16 +96,30 @@ def main() -> None:
             "max_snapshot_bytes": settings.max_snapshot_bytes,
             "objects": objects,
             "storage": LabStorage(database, objects, settings.keeping),
-            "cursors": CursorCodec(pepper),
+            "cursors": CursorCodec(settings.pepper.get_secret_value()),
+            "stream_places": StreamPlaces(settings.limits.streams),
             "wakeups": wakeups,
             "readiness_checks": [
                 ReadinessCheck("database", database.check),
                 ReadinessCheck("store", objects.check),
                 ReadinessCheck("broker", doorbells.check, is_vital=False),
+                ReadinessCheck("limits", buckets.check, is_vital=False),
             ],
         },
         max_body_bytes=settings.max_body_bytes,
     )
+
+
+def main() -> None:
+    """Serve the REST interface until SIGTERM."""
+    settings = GatewaySettings()
+    configure_logging(settings.log_level)
+    url = settings.database.url.get_secret_value()
+    database = Database(url, pool_size=settings.database.pool_size)
+    with database.transaction() as session:
+        ensure_foundation(session)
+    wakeups = Wakeups()
+    app = gateway(settings, database, wakeups)
     listener = Listener(url, EVENTS_CHANNEL, wakeups.notify)
     listener.start()
     try:

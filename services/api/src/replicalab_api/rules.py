@@ -7,12 +7,16 @@ project does not allow is refused (403).
 
 from replicalab.domain.accounts import Role, Scope
 from replicalab_api.http.authorisation import Rule, Rules
+from replicalab_api.settings import LimitGroup
 
 _READ = Rule(Role.VIEWER, Scope.READ)
 _RUN = Rule(Role.RESEARCHER, Scope.WRITE)
 _OWN_TOKENS = Rule(Role.VIEWER, Scope.TOKENS)
 _MAINTAIN = Rule(Role.MAINTAINER, Scope.WRITE)
 _ADMINISTER = Rule(Role.ADMIN, Scope.ADMIN)
+
+_SUBMIT = Rule(Role.RESEARCHER, Scope.WRITE, LimitGroup.SUBMISSIONS)
+_REPORT = Rule(Role.VIEWER, Scope.READ, LimitGroup.REPORTS)
 
 _EXPERIMENT = "/v1/experiments/{experiment_id}"
 _GENERATOR = "/v1/generators/{generator_id}"
@@ -25,18 +29,18 @@ RULES: Rules = {
     ("GET", "/v1/session/oidc"): None,
     ("GET", "/v1/session/oidc/callback"): None,
     ("GET", "/openapi.json"): _READ,
-    ("POST", "/v1/experiments"): _RUN,
-    ("POST", "/v1/experiments:validate"): _READ,
+    ("POST", "/v1/experiments"): _SUBMIT,
+    ("POST", "/v1/experiments:validate"): Rule(Role.VIEWER, Scope.READ, LimitGroup.SUBMISSIONS),
     ("GET", "/v1/experiments"): _READ,
     ("GET", _EXPERIMENT): _READ,
     ("PATCH", _EXPERIMENT): _RUN,
     ("POST", f"{_EXPERIMENT}:cancel"): _RUN,
     ("POST", f"{_EXPERIMENT}:hold"): _RUN,
     ("POST", f"{_EXPERIMENT}:release"): _RUN,
-    ("POST", f"{_EXPERIMENT}:retry"): _RUN,
+    ("POST", f"{_EXPERIMENT}:retry"): _SUBMIT,
     ("GET", f"{_EXPERIMENT}/diff"): _READ,
     ("GET", f"{_EXPERIMENT}/tasks"): _READ,
-    ("GET", f"{_EXPERIMENT}/results"): _READ,
+    ("GET", f"{_EXPERIMENT}/results"): _REPORT,
     ("GET", f"{_EXPERIMENT}/artifacts"): _READ,
     ("GET", f"{_EXPERIMENT}/artifacts/{{task_key}}/{{name}}"): _READ,
     ("GET", f"{_EXPERIMENT}/events"): _READ,
@@ -45,7 +49,7 @@ RULES: Rules = {
     ("POST", "/v1/workers/{node}:resume"): _MAINTAIN,
     ("GET", "/v1/storage"): Rule(Role.MAINTAINER, Scope.READ),
     ("POST", "/v1/storage:sweep"): _ADMINISTER,
-    ("POST", "/v1/generators"): _RUN,
+    ("POST", "/v1/generators"): _SUBMIT,
     ("GET", "/v1/generators"): _READ,
     ("GET", _GENERATOR): _READ,
     ("DELETE", _GENERATOR): _RUN,

@@ -1,5 +1,7 @@
 """What the gateway and the scheduler read from their environment."""
 
+from enum import StrEnum, unique
+
 from pydantic import Field, SecretStr
 
 from replicalab.domain.accounts import Role
@@ -18,6 +20,58 @@ class OidcSettings(SettingGroup):
     role: Role = Field(default=Role.VIEWER, description="Of users that log in the first time.")
 
 
+@unique
+class LimitGroup(StrEnum):
+    """What is limited together."""
+
+    READS = "reads"
+    WRITES = "writes"
+    SUBMISSIONS = "submissions"
+    REPORTS = "reports"
+    ANONYMOUS = "anonymous"
+    LOGINS_OF_ACCOUNT = "logins-of-account"
+    LOGINS_OF_ADDRESS = "logins-of-address"
+
+
+class Limit(SettingGroup):
+    """A token bucket: ``burst`` at once, and ``amount`` in ``seconds`` in the long run."""
+
+    amount: float = Field(gt=0)
+    seconds: float = Field(gt=0)
+    burst: int = Field(ge=1)
+
+    @property
+    def seconds_each(self) -> float:
+        """Until one more is allowed."""
+        return self.seconds / self.amount
+
+
+QUARTER_HOUR = 15 * 60
+
+
+class LimitSettings(SettingGroup):
+    """How often people may ask: each user by themselves, and an address before it is known whose.
+
+    A limit is set whole, as JSON: ``REPLICALAB_LIMITS__READS={"amount": 50, "seconds": 1,
+    "burst": 200}``.
+    """
+
+    reads: Limit = Limit(amount=50, seconds=1, burst=200)
+    writes: Limit = Limit(amount=5, seconds=1, burst=20)
+    submissions: Limit = Limit(amount=60, seconds=60, burst=60)
+    # Enough at once for a notebook that compares studies.
+    reports: Limit = Limit(amount=6, seconds=60, burst=30)
+    anonymous: Limit = Limit(amount=20, seconds=1, burst=100)
+    logins_of_account: Limit = Limit(amount=5, seconds=QUARTER_HOUR, burst=5)
+    logins_of_address: Limit = Limit(amount=20, seconds=QUARTER_HOUR, burst=20)
+    streams: int = Field(default=5, ge=1, description="Event streams of a user, at one gateway.")
+
+    def of(self, group: LimitGroup) -> Limit:
+        """The limit of a group."""
+        limit: Limit = getattr(self, group.replace("-", "_"))
+        return limit
+
+
 class GatewaySettings(ServiceSettings):
     """Where the gateway listens and whom it lets in."""
 
@@ -32,6 +86,7 @@ class GatewaySettings(ServiceSettings):
         min_length=32, description="Keys the digests of secrets; kept outside of the database."
     )
     oidc: OidcSettings | None = None
+    limits: LimitSettings = LimitSettings()
     max_body_bytes: int = Field(default=2**20, ge=1024)
     max_snapshot_bytes: int = Field(
         default=4 * 2**30, ge=1024, description="Of the file of an imported generator."

@@ -14,7 +14,7 @@ _FAMILIES: Mapping[int, type[errors.ReplicaLabError]] = {
     HTTPStatus.NOT_FOUND: errors.NotFound,
     HTTPStatus.CONFLICT: errors.Conflict,
     HTTPStatus.FORBIDDEN: refusals.Forbidden,
-    HTTPStatus.TOO_MANY_REQUESTS: errors.Unavailable,
+    HTTPStatus.TOO_MANY_REQUESTS: refusals.TooManyRequests,
     HTTPStatus.BAD_GATEWAY: errors.Unavailable,
     HTTPStatus.SERVICE_UNAVAILABLE: errors.Unavailable,
     HTTPStatus.GATEWAY_TIMEOUT: errors.Unavailable,

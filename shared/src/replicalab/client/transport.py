@@ -2,12 +2,15 @@
 
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
+from datetime import UTC, datetime
+from email.utils import parsedate_to_datetime
 
 import httpx
 
 from replicalab.client.backoff import Backoff
 from replicalab.client.problems import error_of
 from replicalab.errors import ArtifactCorrupt, ReplicaLabError, ServiceUnreachable, Unavailable
+from replicalab.refusals import TooManyRequests
 
 STREAM_SILENCE_SECONDS = 45.0
 """The service sends a sign of life every 15 seconds."""
@@ -19,13 +22,22 @@ def _unreachable(client: httpx.Client, error: httpx.HTTPError) -> ServiceUnreach
 
 
 def _retry_after(response: httpx.Response) -> float:
+    """Seconds; services say so many, proxies may say until when (RFC 9110, section 10.2.3)."""
     value = response.headers.get("retry-after", "")
-    return float(value) if value.isdigit() else 0.0
+    if value.isascii() and value.isdigit():
+        return float(value[:9])
+    try:
+        until = parsedate_to_datetime(value)
+    except ValueError:
+        return 0.0
+    zoned = until if until.tzinfo else until.replace(tzinfo=UTC)
+    return max(0.0, (zoned - datetime.now(UTC)).total_seconds())
 
 
 def is_temporary(error: ReplicaLabError) -> bool:
     """Whether the very same request may work later."""
-    return isinstance(error, Unavailable) and not isinstance(error, ArtifactCorrupt)
+    is_away = isinstance(error, Unavailable) and not isinstance(error, ArtifactCorrupt)
+    return is_away or isinstance(error, TooManyRequests)
 
 
 class Transport:

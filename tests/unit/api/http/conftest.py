@@ -14,7 +14,10 @@ from replicalab_api.http.application import build_app
 from replicalab_api.http.authentication import Authentication
 from replicalab_api.http.authorisation import Rule, Rules
 from replicalab_api.http.json_bodies import JsonBody
+from replicalab_api.http.limiting import RateLimits
 from replicalab_api.identity.bootstrap import BootstrapToken
+from replicalab_api.limits.buckets import LocalBuckets
+from tests.fixtures.limits import UNLIMITED
 
 TOKEN = "a-token-of-the-unit-tests"
 MAX_BODY_BYTES = 200_000
@@ -27,6 +30,8 @@ RULES: Rules = {
     ("GET", "/echo/{number}"): READ,
     **{(method, "/echo"): READ for method in ("POST", "PUT", "DELETE")},
 }
+
+LIMITS = RateLimits(LocalBuckets(), UNLIMITED)
 
 router = APIRouter()
 
@@ -56,7 +61,7 @@ def lose_the_database() -> None:
 @pytest.fixture
 def anonymous() -> TestClient:
     app = build_app(
-        authentication=Authentication(BootstrapToken(TOKEN), RULES),
+        authentication=Authentication(BootstrapToken(TOKEN), RULES, LIMITS),
         open_routers=[],
         protected_routers=[router],
         state={},

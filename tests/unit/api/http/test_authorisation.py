@@ -8,7 +8,7 @@ from replicalab_api.http.application import build_app
 from replicalab_api.http.authentication import Authentication
 from replicalab_api.http.authorisation import Rules
 from replicalab_api.identity.bootstrap import BootstrapToken
-from tests.unit.api.http.conftest import READ, RULES, TOKEN
+from tests.unit.api.http.conftest import LIMITS, READ, RULES, TOKEN
 
 router = APIRouter()
 
@@ -20,7 +20,7 @@ def get_secret() -> str:
 
 def build(rules: Rules, *, is_open: bool) -> None:
     build_app(
-        authentication=Authentication(BootstrapToken(TOKEN), rules),
+        authentication=Authentication(BootstrapToken(TOKEN), rules, LIMITS),
         open_routers=[router] if is_open else [],
         protected_routers=[] if is_open else [router],
         state={},

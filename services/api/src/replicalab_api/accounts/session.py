@@ -17,6 +17,7 @@ from replicalab_api.http.cookies import (
     set_session_cookie,
 )
 from replicalab_api.http.json_bodies import JsonBody
+from replicalab_api.http.limiting import address_of
 from replicalab_api.http.problems import responses
 from replicalab_api.identity.requests import Login, PasswordChange
 from replicalab_api.identity.sessions import LONGEST, NewSession
@@ -32,11 +33,6 @@ LIMITED = responses(refusals.LoginFailed, refusals.TooManyRequests)
 def give_session(request: Request, response: Response, new: NewSession) -> None:
     """Put a new session's cookie into an answer."""
     set_session_cookie(request, response, new.cookie, int(LONGEST.total_seconds()))
-
-
-def address_of(request: Request) -> str:
-    """Where the request comes from, as far as the server knows."""
-    return request.client.host if request.client else ""
 
 
 @login_router.post(

@@ -13,7 +13,8 @@ from replicalab.domain.differences import Difference, differences
 from replicalab.domain.models import Frozen
 from replicalab.domain.priorities import Priority
 from replicalab.domain.resources import ExperimentRead
-from replicalab_api.experiments.routes import BODY_ERRORS, NOT_FOUND, ExperimentId, Experiments
+from replicalab_api.experiments.dependencies import Experiments
+from replicalab_api.experiments.routes import BODY_ERRORS, NOT_FOUND, ExperimentId
 from replicalab_api.http.conditional import etag_of, is_unchanged
 from replicalab_api.http.idempotency import idempotency_key
 from replicalab_api.http.json_bodies import JsonBody

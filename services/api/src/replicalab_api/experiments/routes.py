@@ -1,6 +1,6 @@
 """Routes under /v1/experiments."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from http import HTTPStatus
 from typing import Annotated, Any
 from uuid import UUID
@@ -20,8 +20,15 @@ from replicalab.domain.resources import (
 )
 from replicalab.domain.specs import SPEC, ExperimentSpec, TrainingSpec
 from replicalab.domain.tables import results_csv
-from replicalab.storage.objects import ObjectStore
 from replicalab_api.experiments import streams
+from replicalab_api.experiments.dependencies import (
+    DamagesOfApp,
+    Experiments,
+    LaterExperiments,
+    Objects,
+    WakeupsOfApp,
+    stream_place,
+)
 from replicalab_api.experiments.examples import BODIES
 from replicalab_api.experiments.queries import (
     MAX_EVENT_ID,
@@ -31,17 +38,14 @@ from replicalab_api.experiments.queries import (
     SubmitQuery,
     WaitQuery,
 )
-from replicalab_api.experiments.service import ExperimentStore, list_page
-from replicalab_api.experiments.visible import LabExperiments
-from replicalab_api.http.authentication import Caller, LaterCaller
+from replicalab_api.experiments.service import list_page
 from replicalab_api.http.conditional import is_fresh
-from replicalab_api.http.downloads import Damages, artifact_response
+from replicalab_api.http.downloads import artifact_response
 from replicalab_api.http.idempotency import idempotency_key
 from replicalab_api.http.json_bodies import JsonBody
 from replicalab_api.http.openapi import json_body
 from replicalab_api.http.paging import Cursors
 from replicalab_api.http.problems import responses
-from replicalab_api.http.wakeups import Wakeups
 
 router = APIRouter(
     prefix="/v1/experiments",
@@ -50,40 +54,6 @@ router = APIRouter(
 )
 
 
-def _experiments(request: Request, caller: Caller) -> ExperimentStore:
-    experiments: LabExperiments = request.app.state.experiments
-    return experiments.seen_by(caller)
-
-
-Experiments = Annotated[ExperimentStore, Depends(_experiments)]
-
-
-def _later_experiments(
-    request: Request, experiments: Experiments, caller: LaterCaller
-) -> Callable[[], ExperimentStore]:
-    """What the caller sees: now as authentication has found it, at later looks as it is then."""
-    lab: LabExperiments = request.app.state.experiments
-    known = [experiments]
-    return lambda: known.pop() if known else lab.seen_by(caller())
-
-
-def _objects(request: Request) -> ObjectStore:
-    objects: ObjectStore = request.app.state.objects
-    return objects
-
-
-def _damages(request: Request) -> Damages:
-    damages: Damages = request.app.state.storage
-    return damages
-
-
-def _wakeups(request: Request) -> Wakeups:
-    wakeups: Wakeups = request.app.state.wakeups
-    return wakeups
-
-
-LaterExperiments = Annotated[Callable[[], ExperimentStore], Depends(_later_experiments)]
-WakeupsOfApp = Annotated[Wakeups, Depends(_wakeups)]
 ExperimentId = Annotated[UUID, PathParameter(description="``id`` of the experiment.")]
 SpecBody = Annotated[ExperimentSpec | TrainingSpec, Depends(JsonBody(SPEC))]
 IfNoneMatch = Annotated[str | None, Header(description="ETags of copies that you have.")]
@@ -256,8 +226,8 @@ def get_artifact(
     task_key: Annotated[str, PathParameter(pattern=r"^[0-9a-f]{64}$")],
     name: Annotated[str, PathParameter(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,127}$")],
     experiments: Experiments,
-    objects: Annotated[ObjectStore, Depends(_objects)],
-    damages: Annotated[Damages, Depends(_damages)],
+    objects: Objects,
+    damages: DamagesOfApp,
 ) -> Response:
     """The bytes of an artifact; the ETag is their SHA-256. Ranges are served."""
     ref = experiments.artifact(experiment_id, task_key, name)
@@ -272,6 +242,7 @@ def _existing(experiment_id: ExperimentId, experiments: Experiments) -> UUID:
 @router.get(
     "/{experiment_id}/events",
     response_class=StreamingResponse,
+    dependencies=[Depends(stream_place)],
     responses=NOT_FOUND | {200: {"content": {"text/event-stream": {"schema": {"type": "string"}}}}},
 )
 def stream_events(

@@ -4,15 +4,16 @@ from collections.abc import Mapping, Sequence
 from importlib.metadata import version
 from typing import Any
 
-from fastapi import APIRouter, Depends, FastAPI, Request
+from fastapi import APIRouter, Depends, FastAPI, Request, params
 from fastapi.routing import APIRoute
 
-from replicalab.errors import TokenInUrl, Unauthenticated
-from replicalab.refusals import Forbidden
+from replicalab.errors import ReplicaLabError, TokenInUrl, Unauthenticated
+from replicalab.refusals import Forbidden, TooManyRequests
 from replicalab_api.http import pages, problems
 from replicalab_api.http.authentication import Authentication
 from replicalab_api.http.authorisation import check_complete, operations_of
 from replicalab_api.http.head import HeadRequests
+from replicalab_api.http.limiting import RateLimitFields
 from replicalab_api.http.openapi import describe
 from replicalab_api.http.request_context import RequestContext
 
@@ -34,9 +35,23 @@ def _operation_id(route: APIRoute) -> str:
     return route.name
 
 
+def _include(
+    app: FastAPI,
+    routers: Sequence[APIRouter],
+    dependency: params.Depends,
+    *refusals: type[ReplicaLabError],
+) -> None:
+    """Serve ``routers`` behind a dependency that raises ``refusals``."""
+    for router in routers:
+        app.include_router(
+            router, dependencies=[dependency], responses=problems.responses(*refusals)
+        )
+
+
 def build_app(
     *,
     authentication: Authentication,
+    probes: Sequence[APIRouter] = (),
     open_routers: Sequence[APIRouter],
     protected_routers: Sequence[APIRouter],
     state: Mapping[str, object],
@@ -46,7 +61,8 @@ def build_app(
 
     Args:
         authentication: Lets callers of ``protected_routers`` in; its rules name every route.
-        open_routers: Served to everybody.
+        probes: Served to everybody, as often as they like.
+        open_routers: Served to everybody, within the limit of an address.
         protected_routers: Served with a credential only.
         state: What the routers' dependencies look up in ``app.state``.
         max_body_bytes: Longer request bodies are refused.
@@ -66,17 +82,17 @@ def build_app(
     )
     for name, value in {"max_body_bytes": max_body_bytes, **state}.items():
         setattr(app.state, name, value)
-    for router in (pages.router, *open_routers):
+    for router in probes:
         app.include_router(router)
+    charged = Depends(authentication.limits.charge_address)
+    _include(app, (pages.router, *open_routers), charged, TooManyRequests)
     opened = operations_of(app)
-    for router in (description_router, *protected_routers):
-        app.include_router(
-            router,
-            dependencies=[Depends(authentication)],
-            responses=problems.responses(Unauthenticated, TokenInUrl, Forbidden),
-        )
+    known = Depends(authentication)
+    refusals = (Unauthenticated, TokenInUrl, Forbidden, TooManyRequests)
+    _include(app, (description_router, *protected_routers), known, *refusals)
     check_complete(app, authentication.rules, operations_of(app) - opened)
     problems.install(app)
+    app.add_middleware(RateLimitFields, limits=authentication.limits)
     app.add_middleware(HeadRequests)
     app.add_middleware(RequestContext)
     return app

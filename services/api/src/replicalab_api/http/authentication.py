@@ -10,8 +10,10 @@ from fastapi.security import APIKeyCookie, HTTPAuthorizationCredentials, HTTPBea
 
 from replicalab.domain.accounts import Principal
 from replicalab.errors import TokenInUrl, Unauthenticated
-from replicalab_api.http.authorisation import Rules, authorise
+from replicalab.refusals import Forbidden
+from replicalab_api.http.authorisation import Rules, limit_of, rule_of
 from replicalab_api.http.cookies import SECURE_NAME, CsrfTokens, check_csrf, session_cookie
+from replicalab_api.http.limiting import RateLimits
 
 FORBIDDEN_PARAMETERS = frozenset({"token", "access_token", "api_key", "apikey", "authorization"})
 
@@ -42,11 +44,13 @@ class Authentication:
     Args:
         identities: Who is who.
         rules: What each route asks of its callers.
+        limits: How often they may ask.
     """
 
-    def __init__(self, identities: Identities, rules: Rules) -> None:
+    def __init__(self, identities: Identities, rules: Rules, limits: RateLimits) -> None:
         self._identities = identities
         self.rules = rules
+        self.limits = limits
 
     def __call__(
         self,
@@ -61,21 +65,37 @@ class Authentication:
             Unauthenticated: No credential, or a wrong one.
             CsrfRefused: A session's request does not come from this site.
             Forbidden: The role or the credential does not allow this route.
+            TooManyRequests: The caller has asked too often.
         """
         if FORBIDDEN_PARAMETERS & {name.lower() for name in request.query_params}:
             raise TokenInUrl("The query string carries a token; it was not looked at.")
         request.state.look_again = partial(self._let_in, request, credentials)
-        request.state.principal = self._let_in(request, credentials)
-        return principal_of(request)
+        rule = rule_of(request, self.rules)
+        try:
+            caller = self._identify(request, credentials)
+        except (Unauthenticated, Forbidden):
+            self.limits.charge_address(request)
+            raise
+        self.limits.charge_caller(request, caller, limit_of(request, rule))
+        caller.require(rule.role, rule.scope)
+        request.state.principal = caller
+        return caller
 
     def _let_in(
         self, request: Request, credentials: HTTPAuthorizationCredentials | None
     ) -> Principal:
         caller = self._identify(request, credentials)
-        authorise(request, self.rules, caller)
-        return replace(caller, request_id=request.state.request_id)
+        rule = rule_of(request, self.rules)
+        caller.require(rule.role, rule.scope)
+        return caller
 
     def _identify(
+        self, request: Request, credentials: HTTPAuthorizationCredentials | None
+    ) -> Principal:
+        known = self._who_shows(request, credentials)
+        return replace(known, request_id=request.state.request_id)
+
+    def _who_shows(
         self, request: Request, credentials: HTTPAuthorizationCredentials | None
     ) -> Principal:
         if credentials is not None:

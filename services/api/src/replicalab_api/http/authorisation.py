@@ -6,8 +6,10 @@ from dataclasses import dataclass
 from fastapi import FastAPI, Request
 from fastapi.routing import iter_route_contexts
 
-from replicalab.domain.accounts import Principal, Role, Scope
+from replicalab.domain.accounts import Role, Scope
 from replicalab.errors import Defect
+from replicalab_api.http.cookies import SAFE_METHODS
+from replicalab_api.settings import LimitGroup
 
 Operation = tuple[str, str]
 """Method and path template, as OpenAPI has them."""
@@ -19,6 +21,8 @@ class Rule:
 
     role: Role
     scope: Scope
+    limit: LimitGroup | None = None
+    """What counts its requests; by default reads or writes, as the method says."""
 
 
 Rules = Mapping[Operation, Rule | None]
@@ -49,10 +53,16 @@ def check_complete(app: FastAPI, rules: Rules, protected: frozenset[Operation]) 
         raise Defect(f"Rules and routers disagree on whether these are open: {wrong}.")
 
 
-def authorise(request: Request, rules: Rules, caller: Principal) -> None:
-    """Raise ``Forbidden`` unless ``caller`` may call the request's route at all."""
+def rule_of(request: Request, rules: Rules) -> Rule:
+    """The rule of the request's route, which is a protected one."""
     route = request.scope["route"]
     rule = rules.get((request.method, route.path_format))
     if rule is None:
         raise Defect("A protected route has no rule.")
-    caller.require(rule.role, rule.scope)
+    return rule
+
+
+def limit_of(request: Request, rule: Rule) -> LimitGroup:
+    """What counts the request."""
+    is_read = request.method in SAFE_METHODS
+    return rule.limit or (LimitGroup.READS if is_read else LimitGroup.WRITES)

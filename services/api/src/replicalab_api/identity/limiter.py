@@ -1,28 +1,23 @@
 """Guessing takes long: a few logins per account and per address in a quarter of an hour."""
 
-import sqlalchemy as sa
-from sqlalchemy.dialects.postgresql import insert
+from math import ceil
 
-from replicalab.db.accounts import LoginAttemptsRow
-from replicalab.db.database import Database
-from replicalab.db.schema import NOW
 from replicalab.refusals import TooManyRequests
 from replicalab_api.identity.token_text import Pepper
-
-WINDOW_SECONDS = 15 * 60
-PER_ACCOUNT = 5
-PER_ADDRESS = 20
+from replicalab_api.limits.buckets import Buckets
+from replicalab_api.settings import LimitGroup, LimitSettings
 
 
 class LoginLimiter:
-    """Counts attempts in PostgreSQL, which a login needs anyway, so that all gateways agree.
+    """Counts attempts to log in.
 
     An attempt counts before its password is looked at: many at once gain nothing. Names and
     addresses are kept as keyed digests.
     """
 
-    def __init__(self, database: Database, pepper: Pepper) -> None:
-        self._database = database
+    def __init__(self, buckets: Buckets, limits: LimitSettings, pepper: Pepper) -> None:
+        self._buckets = buckets
+        self._limits = limits
         self._pepper = pepper
 
     def count(self, name: str, address: str | None = None) -> None:
@@ -32,39 +27,22 @@ class LoginLimiter:
             name: The account.
             address: Where it comes from; None for somebody who is logged in.
         """
-        with self._database.transaction() as session:
-            window = sa.func.make_interval(0, 0, 0, 0, 0, 0, WINDOW_SECONDS)
-            session.execute(
-                sa.delete(LoginAttemptsRow).where(LoginAttemptsRow.began_at < NOW - window)
-            )
-            waits = []
-            limits = [(self._key("account", name), PER_ACCOUNT)]
-            if address is not None:
-                limits.insert(0, (self._key("address", address), PER_ADDRESS))
-            for key, most in limits:
-                row = session.execute(
-                    insert(LoginAttemptsRow)
-                    .values(key_hmac=key, count=1)
-                    .on_conflict_do_update(
-                        index_elements=["key_hmac"], set_={"count": LoginAttemptsRow.count + 1}
-                    )
-                    .returning(
-                        LoginAttemptsRow.count,
-                        sa.extract("epoch", LoginAttemptsRow.began_at + window - NOW),
-                    )
-                ).one()
-                if row[0] > most:
-                    waits.append(max(1, round(row[1])))
-        if waits:
+        attempts = [(LimitGroup.LOGINS_OF_ACCOUNT, name)]
+        if address is not None:
+            attempts.insert(0, (LimitGroup.LOGINS_OF_ADDRESS, address))
+        taken = [
+            self._buckets.take(self._bucket(group, text), self._limits.of(group))
+            for group, text in attempts
+        ]
+        if not all(one.is_allowed for one in taken):
             raise TooManyRequests(
-                "There were too many attempts to log in.", retry_after_seconds=max(waits)
+                "There were too many attempts to log in.",
+                retry_after_seconds=max(1, ceil(max(one.wait_seconds for one in taken))),
             )
 
     def forget(self, name: str) -> None:
         """Forget the attempts at an account whose password was given rightly."""
-        with self._database.transaction() as session:
-            key = self._key("account", name)
-            session.execute(sa.delete(LoginAttemptsRow).where(LoginAttemptsRow.key_hmac == key))
+        self._buckets.fill(self._bucket(LimitGroup.LOGINS_OF_ACCOUNT, name))
 
-    def _key(self, kind: str, text: str) -> bytes:
-        return self._pepper.digest(f"login-{kind}", text)
+    def _bucket(self, group: LimitGroup, text: str) -> str:
+        return f"{group}:{self._pepper.digest(group, text).hex()}"

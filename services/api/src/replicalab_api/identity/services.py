@@ -16,6 +16,8 @@ from replicalab_api.identity.sessions import Sessions
 from replicalab_api.identity.token_text import Pepper
 from replicalab_api.identity.tokens import Tokens
 from replicalab_api.identity.users import Users
+from replicalab_api.limits.buckets import Buckets, LocalBuckets
+from replicalab_api.settings import LimitSettings
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,6 +41,8 @@ def account_services(
     *,
     provider: Provider | None = None,
     role_of_new: Role = Role.VIEWER,
+    buckets: Buckets | None = None,
+    limits: LimitSettings | None = None,
 ) -> AccountServices:
     """The services on ``database``.
 
@@ -49,9 +53,11 @@ def account_services(
         passwords: How passwords are hashed.
         provider: An OpenID Connect provider that people log in at.
         role_of_new: Role of those whom the provider vouches for the first time.
+        buckets: Where attempts to log in are counted; in this process by default.
+        limits: How many there may be.
     """
     keyed, passwords = Pepper(pepper), passwords or Passwords()
-    limiter = LoginLimiter(database, keyed)
+    limiter = LoginLimiter(buckets or LocalBuckets(), limits or LimitSettings(), keyed)
     tokens, sessions = Tokens(database, keyed), Sessions(database, keyed, passwords, limiter)
     bootstrap = BootstrapToken(bootstrap_token) if bootstrap_token else None
     return AccountServices(

@@ -1,0 +1,59 @@
+"""What the routes about experiments look up."""
+
+from collections.abc import Callable, Iterator
+from typing import Annotated
+
+from fastapi import Depends, Request
+
+from replicalab.storage.objects import ObjectStore
+from replicalab_api.experiments.service import ExperimentStore
+from replicalab_api.experiments.visible import LabExperiments
+from replicalab_api.http.authentication import Caller, LaterCaller
+from replicalab_api.http.downloads import Damages
+from replicalab_api.http.limiting import StreamPlaces
+from replicalab_api.http.wakeups import Wakeups
+
+
+def _experiments(request: Request, caller: Caller) -> ExperimentStore:
+    experiments: LabExperiments = request.app.state.experiments
+    return experiments.seen_by(caller)
+
+
+Experiments = Annotated[ExperimentStore, Depends(_experiments)]
+
+
+def _later_experiments(
+    request: Request, experiments: Experiments, caller: LaterCaller
+) -> Callable[[], ExperimentStore]:
+    """What the caller sees: now as authentication has found it, at later looks as it is then."""
+    lab: LabExperiments = request.app.state.experiments
+    known = [experiments]
+    return lambda: known.pop() if known else lab.seen_by(caller())
+
+
+def _objects(request: Request) -> ObjectStore:
+    objects: ObjectStore = request.app.state.objects
+    return objects
+
+
+def _damages(request: Request) -> Damages:
+    damages: Damages = request.app.state.storage
+    return damages
+
+
+def _wakeups(request: Request) -> Wakeups:
+    wakeups: Wakeups = request.app.state.wakeups
+    return wakeups
+
+
+LaterExperiments = Annotated[Callable[[], ExperimentStore], Depends(_later_experiments)]
+WakeupsOfApp = Annotated[Wakeups, Depends(_wakeups)]
+Objects = Annotated[ObjectStore, Depends(_objects)]
+DamagesOfApp = Annotated[Damages, Depends(_damages)]
+
+
+def stream_place(request: Request, caller: Caller) -> Iterator[None]:
+    """A place among the caller's streams, until the answer has ended."""
+    places: StreamPlaces = request.app.state.stream_places
+    with places.taken(caller):
+        yield

@@ -1,0 +1,1 @@
+"""Token buckets: who may ask how often."""
