@@ -165,6 +165,41 @@ class NameTaken(Conflict):
     remedy = "Choose another name."
 
 
+class WebhookNotFound(NotFound):
+    """No webhook has this id, or the caller may not see it."""
+
+    slug = "webhook-not-found"
+    title = "Webhook not found"
+    remedy = "`replicalab webhooks list` and `GET /v1/webhooks` show the webhooks there are."
+
+
+class DeliveryNotFound(NotFound):
+    """The webhook has no such delivery; deliveries are kept for 30 days."""
+
+    slug = "delivery-not-found"
+    title = "Delivery not found"
+    remedy = "`replicalab webhooks deliveries` shows the newest deliveries of a webhook."
+
+
+class UnsafeWebhookUrl(InvalidRequest):
+    """The address of a webhook is none that this service may send to."""
+
+    slug = "unsafe-webhook-url"
+    title = "Nothing is sent to this address"
+    remedy = (
+        "Use an https address that is reachable from outside. An administrator can allow networks "
+        "of the lab with REPLICALAB_WEBHOOKS__NETWORKS."
+    )
+
+
+class TooManyWebhooks(Conflict):
+    """The project has as many webhooks as any may have."""
+
+    slug = "too-many-webhooks"
+    title = "Too many webhooks"
+    remedy = "Delete webhooks of the project that are not needed any more."
+
+
 class LastAdministrator(Conflict):
     """The change would leave the lab without an administrator."""
 

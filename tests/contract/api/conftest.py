@@ -4,6 +4,7 @@ import json
 import threading
 import time
 from collections.abc import Callable, Iterator
+from ipaddress import ip_network
 from pathlib import Path
 from typing import Any
 
@@ -49,11 +50,17 @@ from replicalab_api.http.wakeups import Wakeups
 from replicalab_api.identity.bootstrap import ensure_foundation
 from replicalab_api.identity.passwords import Passwords
 from replicalab_api.identity.services import AccountServices, account_services
+from replicalab_api.identity.token_text import Pepper
 from replicalab_api.limits.buckets import LocalBuckets
 from replicalab_api.rules import RULES
 from replicalab_api.settings import LimitSettings
 from replicalab_api.storage.routes import router as storage_router
 from replicalab_api.storage.service import LabStorage
+from replicalab_api.webhooks.addresses import AddressPolicy
+from replicalab_api.webhooks.deliveries import LabDeliveries
+from replicalab_api.webhooks.routes import router as webhooks_router
+from replicalab_api.webhooks.signatures import WebhookSecrets
+from replicalab_api.webhooks.visible import LabWebhooks
 from replicalab_api.workers.routes import router as workers_router
 from replicalab_api.workers.service import LabWorkers
 from replicalab_worker.pipelines.generator_import import import_generator
@@ -63,6 +70,7 @@ from tests.fixtures.snapshots import KWARGS, official, small_tensors
 TOKEN = "a-token-of-the-contract-tests"
 PEPPER = "the pepper of the contract tests, long enough"
 WORKER = "test-worker"
+LOOPBACK = (ip_network("127.0.0.0/8"), ip_network("::1/128"))
 MAX_SNAPSHOT_BYTES = 4 * 2**20
 OUTPUTS = {TaskKind.TRAIN_GENERATOR: TRAINING_ARTIFACTS}
 MEASURED = Measurement(
@@ -143,6 +151,7 @@ def app(
             generators_router,
             workers_router,
             storage_router,
+            webhooks_router,
             *account_routers,
         ],
         state={
@@ -154,6 +163,12 @@ def app(
             "objects": objects,
             "storage": LabStorage(database, objects, KeepingSettings()),
             "cursors": CursorCodec(TOKEN),
+            "webhooks": LabWebhooks(
+                database,
+                WebhookSecrets(Pepper(PEPPER)),
+                AddressPolicy(LOOPBACK, may_use_http=True),
+            ),
+            "webhook_deliveries": LabDeliveries(database),
             "stream_places": StreamPlaces(limits.streams),
             "wakeups": wakeups,
             "readiness_checks": [

@@ -1,6 +1,7 @@
 """What each service's login can do, and what it cannot."""
 
 from collections.abc import Iterator
+from uuid import uuid4
 
 import psycopg
 import pytest
@@ -8,6 +9,8 @@ import pytest
 from replicalab.db.database import Database
 from replicalab.db.roles import GRANTS, ServiceRole, login_url, prepare_logins
 from replicalab.db.schema import Base
+from replicalab.db.webhooks import WebhookRow
+from replicalab.domain.accounts import DEFAULT_PROJECT_ID, LAB_USER_ID
 from replicalab.domain.artifacts import Damage, NamedArtifact
 from replicalab.domain.measures import AccuracyMeasure
 from replicalab.domain.specs import ExperimentSpec
@@ -23,6 +26,7 @@ from replicalab.engine.workers import Node, Workers
 from replicalab.settings import KeepingSettings
 from replicalab.storage.artifacts import ArtifactStore
 from replicalab.storage.objects import ObjectStore
+from replicalab_api.webhooks.outbox import Outbox, Outcome
 
 pytestmark = pytest.mark.integration
 PASSWORDS = {role: f"password-of-{role}" for role in ServiceRole}
@@ -100,6 +104,40 @@ def test_a_study_runs_to_its_end_with_every_service_under_its_own_login(
         assert runner.complete(task.id, task.epoch, [], [])
         reconciler.reconcile()
     assert experiments.get(experiment.id).state is ExperimentState.SUCCEEDED
+
+
+def test_an_end_is_announced_under_the_runners_login_and_delivered_under_the_schedulers(
+    urls: dict[ServiceRole, str],
+    databases: dict[ServiceRole, Database],
+    object_store: ObjectStore,
+) -> None:
+    experiments = Experiments(databases[ServiceRole.GATEWAY], ArtifactStore(object_store))
+    runner = TaskStore(databases[ServiceRole.RUNNER], lease_seconds=60, max_lost=3)
+    webhook = WebhookRow(
+        id=uuid4(),
+        project_id=DEFAULT_PROJECT_ID,
+        owner_id=LAB_USER_ID,
+        owner="lab",
+        url="https://lab.example.org/hook",
+        events=["experiment.failed"],
+    )
+    with databases[ServiceRole.GATEWAY].transaction() as session:
+        session.add(webhook)
+    spec = ExperimentSpec(name="a", t_re=(0,), measures=(AccuracyMeasure(),))
+    experiments.submit(spec, owner="ann", idempotency_key=None)
+    task_id = runner.next_queued(Queue.WORKER)
+    assert task_id is not None
+    task = runner.claim(task_id, "worker@one:1")
+    assert task is not None
+    assert runner.fail(task.id, task.epoch, FailureClass.INPUT, "bad input")
+    for table in ("webhooks", "webhook_deliveries"):
+        assert is_refused(urls[ServiceRole.RUNNER], f"TABLE {table}")
+    outbox = Outbox(databases[ServiceRole.SCHEDULER])
+    (due,) = outbox.take(10)
+    assert due.webhook_id == webhook.id
+    outbox.settle(due, Outcome(status=410, error="gone"))
+    outbox.forget_old()
+    assert outbox.take(10) == []
 
 
 def test_losses_and_failures_are_recorded_under_the_runners_login(

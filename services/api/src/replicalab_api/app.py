@@ -1,5 +1,7 @@
 """Composition root of the gateway: the one place that knows every concrete class."""
 
+from collections.abc import Mapping
+
 from fastapi import FastAPI
 
 from replicalab.db.database import Database
@@ -30,11 +32,17 @@ from replicalab_api.http.wakeups import Wakeups
 from replicalab_api.identity.bootstrap import ensure_foundation
 from replicalab_api.identity.oidc import Provider, ProviderAccount
 from replicalab_api.identity.services import AccountServices, account_services
+from replicalab_api.identity.token_text import Pepper
 from replicalab_api.limits.shared import SharedBuckets, SturdyBuckets
 from replicalab_api.rules import RULES
 from replicalab_api.settings import GatewaySettings, OidcSettings
 from replicalab_api.storage.routes import router as storage_router
 from replicalab_api.storage.service import LabStorage
+from replicalab_api.webhooks.addresses import AddressPolicy
+from replicalab_api.webhooks.deliveries import LabDeliveries
+from replicalab_api.webhooks.routes import router as webhooks_router
+from replicalab_api.webhooks.signatures import WebhookSecrets
+from replicalab_api.webhooks.visible import LabWebhooks
 from replicalab_api.workers.routes import router as workers_router
 from replicalab_api.workers.service import LabWorkers
 
@@ -44,6 +52,7 @@ PROTECTED = (
     generators_router,
     workers_router,
     storage_router,
+    webhooks_router,
     *account_routers,
 )
 """Routers that authenticate their callers."""
@@ -74,6 +83,16 @@ def _accounts(
     )
 
 
+def _webhooks(settings: GatewaySettings, database: Database) -> Mapping[str, object]:
+    allowed = settings.webhooks
+    secrets = WebhookSecrets(Pepper(settings.pepper.get_secret_value()))
+    policy = AddressPolicy(allowed.networks, may_use_http=allowed.may_use_http)
+    return {
+        "webhooks": LabWebhooks(database, secrets, policy),
+        "webhook_deliveries": LabDeliveries(database),
+    }
+
+
 def gateway(settings: GatewaySettings, database: Database, wakeups: Wakeups) -> FastAPI:
     """The gateway with every part that ``settings`` ask for."""
     broker_url = settings.broker.url.get_secret_value()
@@ -93,6 +112,7 @@ def gateway(settings: GatewaySettings, database: Database, wakeups: Wakeups) -> 
             "workers": LabWorkers(database),
             "accounts": accounts,
             "generators": LabGenerators(Generators(database, artifacts), database),
+            **_webhooks(settings, database),
             "max_snapshot_bytes": settings.max_snapshot_bytes,
             "objects": objects,
             "storage": LabStorage(database, objects, settings.keeping),

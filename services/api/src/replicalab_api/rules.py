@@ -19,6 +19,7 @@ _SUBMIT = Rule(Role.RESEARCHER, Scope.WRITE, LimitGroup.SUBMISSIONS)
 _REPORT = Rule(Role.VIEWER, Scope.READ, LimitGroup.REPORTS)
 
 _EXPERIMENT = "/v1/experiments/{experiment_id}"
+_WEBHOOK = "/v1/webhooks/{webhook_id}"
 _GENERATOR = "/v1/generators/{generator_id}"
 
 RULES: Rules = {
@@ -53,6 +54,14 @@ RULES: Rules = {
     ("GET", "/v1/generators"): _READ,
     ("GET", _GENERATOR): _READ,
     ("DELETE", _GENERATOR): _RUN,
+    ("POST", "/v1/webhooks"): _RUN,
+    ("GET", "/v1/webhooks"): _READ,
+    ("GET", _WEBHOOK): _READ,
+    ("DELETE", _WEBHOOK): _RUN,
+    ("POST", f"{_WEBHOOK}:rotate"): _RUN,
+    ("POST", f"{_WEBHOOK}:test"): _RUN,
+    ("GET", f"{_WEBHOOK}/deliveries"): _READ,
+    ("POST", f"{_WEBHOOK}/deliveries/{{delivery_id}}:redeliver"): _RUN,
     ("GET", "/v1/me"): _READ,
     ("PUT", "/v1/me/password"): _OWN_TOKENS,
     ("DELETE", "/v1/session"): _READ,

@@ -10,7 +10,11 @@ from replicalab.engine.scheduler import Scheduler
 from replicalab.engine.storekeeper import StoreKeeper
 from replicalab.storage.factory import open_store
 from replicalab.telemetry import configure_logging
+from replicalab_api.identity.token_text import Pepper
 from replicalab_api.settings import SchedulerSettings
+from replicalab_api.webhooks.deliverer import Deliverer
+from replicalab_api.webhooks.outbox import Outbox
+from replicalab_api.webhooks.signatures import WebhookSecrets
 
 
 def main() -> None:
@@ -29,11 +33,19 @@ def main() -> None:
         reconcile_seconds=engine.beat_seconds,
     )
     keeper = StoreKeeper(database, lambda: open_store(settings.store), settings.keeping)
+    deliverer = Deliverer(
+        Outbox(database),
+        WebhookSecrets(Pepper(settings.pepper.get_secret_value())),
+        settings.webhooks,
+    )
+    deliverer.start()
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: scheduler.stop())
     keeper.start()
     scheduler.run()
     keeper.stop()
+    deliverer.stop()
+    deliverer.join()
     database.close()
 
 

@@ -1,6 +1,9 @@
 """What the gateway and the scheduler read from their environment."""
 
 from enum import StrEnum, unique
+from ipaddress import IPv4Network, IPv6Network
+from pathlib import Path
+from typing import Annotated
 
 from pydantic import Field, SecretStr
 
@@ -72,6 +75,25 @@ class LimitSettings(SettingGroup):
         return limit
 
 
+class WebhookSettings(SettingGroup):
+    """Where webhooks may lead, besides public addresses over https."""
+
+    networks: tuple[IPv4Network | IPv6Network, ...] = Field(
+        default=(), description="Inner networks whose machines may be told."
+    )
+    may_use_http: bool = Field(default=False, description="Without encryption too.")
+    ca_file: Path | None = Field(
+        default=None, description="Certificates of a lab's own authority, trusted instead."
+    )
+    timeout_seconds: float = Field(default=10, gt=0, le=60, description="Of one attempt, in all.")
+
+
+Pepper = Annotated[
+    SecretStr,
+    Field(min_length=32, description="Keys the digests of secrets; kept outside of the database."),
+]
+
+
 class GatewaySettings(ServiceSettings):
     """Where the gateway listens and whom it lets in."""
 
@@ -82,11 +104,10 @@ class GatewaySettings(ServiceSettings):
         min_length=16,
         description="The bootstrap token: the first administrator, while it is set.",
     )
-    pepper: SecretStr = Field(
-        min_length=32, description="Keys the digests of secrets; kept outside of the database."
-    )
+    pepper: Pepper
     oidc: OidcSettings | None = None
     limits: LimitSettings = LimitSettings()
+    webhooks: WebhookSettings = WebhookSettings()
     max_body_bytes: int = Field(default=2**20, ge=1024)
     max_snapshot_bytes: int = Field(
         default=4 * 2**30, ge=1024, description="Of the file of an imported generator."
@@ -94,4 +115,7 @@ class GatewaySettings(ServiceSettings):
 
 
 class SchedulerSettings(ServiceSettings):
-    """The scheduler needs what every service needs."""
+    """The scheduler dispatches, and delivers webhooks; their secrets follow from the pepper."""
+
+    pepper: Pepper
+    webhooks: WebhookSettings = WebhookSettings()

@@ -263,17 +263,6 @@ def version() -> None:
     typer.echo(f"replicalab {version_of('replicalab')}")
 
 
-def _missing_extra(error: ModuleNotFoundError) -> int:
-    from replicalab.cli.exits import ExitCode
-
-    typer.echo(
-        f"This command needs the package {error.name}, which belongs to the embedded stack:\n"
-        "  pip install 'replicalab[embedded]'",
-        err=True,
-    )
-    return ExitCode.USAGE
-
-
 def main() -> None:
     """Run the command line; errors become panels and exit codes."""
     from replicalab.errors import ReplicaLabError
@@ -291,4 +280,6 @@ def main() -> None:
     except ModuleNotFoundError as error:
         if (error.name or "").startswith("replicalab."):
             raise
-        sys.exit(_missing_extra(error))
+        from replicalab.cli.exits import exit_for_missing_package
+
+        exit_for_missing_package(error.name)

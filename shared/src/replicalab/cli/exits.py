@@ -9,7 +9,9 @@
 | 130 | interrupted with Ctrl-C |
 """
 
+import sys
 from enum import IntEnum, unique
+from typing import NoReturn
 
 from replicalab import errors, refusals
 
@@ -43,3 +45,13 @@ def exit_code_of(error: errors.ReplicaLabError) -> ExitCode:
             return ExitCode.USAGE
         case _:
             return ExitCode.FAILED
+
+
+def exit_for_missing_package(name: str | None) -> NoReturn:
+    """End a command that needs a package which a light installation does not have."""
+    print(  # noqa: T201 - this is the command's output
+        f"This command needs the package {name}, which belongs to the embedded stack:\n"
+        "  pip install 'replicalab[embedded]'",
+        file=sys.stderr,
+    )
+    sys.exit(ExitCode.USAGE)

@@ -5,11 +5,13 @@ from replicalab.cli import (
     dataset_commands,
     generator_commands,
     storage_commands,
+    webhook_commands,
     worker_commands,
 )
 
 GROUPS = (
     account_commands.tokens,
+    webhook_commands.webhooks,
     worker_commands.workers,
     dataset_commands.datasets,
     generator_commands.generators,

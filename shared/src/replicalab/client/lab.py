@@ -17,6 +17,7 @@ from replicalab.client.generators import Generators
 from replicalab.client.results import ResultTable
 from replicalab.client.storage import Storage
 from replicalab.client.transport import Transport
+from replicalab.client.webhooks import Webhooks
 from replicalab.client.workers import Workers
 from replicalab.domain.differences import Difference, differences
 from replicalab.domain.priorities import Priority
@@ -78,6 +79,7 @@ class Lab:
         accounts: Who you are to the service, and your tokens.
         generators: Files of others made into generators.
         storage: What is stored, damaged or needed by nobody.
+        webhooks: Addresses that are told of ends.
         workers: Who runs tasks.
     """
 
@@ -104,6 +106,7 @@ class Lab:
         self.accounts = Accounts(self._transport)
         self.generators = Generators(self._transport)
         self.storage = Storage(self._transport)
+        self.webhooks = Webhooks(self._transport)
         self.workers = Workers(self._transport)
 
     def __repr__(self) -> str:

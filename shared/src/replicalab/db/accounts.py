@@ -99,16 +99,6 @@ class SessionRow(Base):
     expires_at: Mapped[datetime] = mapped_column(index=True)
 
 
-class LoginAttemptsRow(Base):
-    """How often an account or an address has tried in the present window; keys are HMACs."""
-
-    __tablename__ = "login_attempts"
-
-    key_hmac: Mapped[bytes] = mapped_column(primary_key=True)
-    began_at: Mapped[datetime] = mapped_column(server_default=NOW, index=True)
-    count: Mapped[int] = mapped_column(default=1)
-
-
 class OidcLoginRow(Base):
     """A login that has been sent to the provider and has not come back yet."""
 

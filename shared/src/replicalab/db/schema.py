@@ -12,6 +12,7 @@ from replicalab.domain.accounts import Role
 from replicalab.domain.artifacts import Damage
 from replicalab.domain.states import ExperimentState, TaskState
 from replicalab.domain.tasks import Queue, TaskKind
+from replicalab.domain.webhook_resources import DeliveryState
 
 
 def _checked_enum(enum: type[StrEnum], name: str) -> sa.Enum:
@@ -46,6 +47,7 @@ class Base(DeclarativeBase):
         Queue: _checked_enum(Queue, "queue"),
         Role: _checked_enum(Role, "role"),
         Damage: _checked_enum(Damage, "damage"),
+        DeliveryState: _checked_enum(DeliveryState, "state"),
     }
 
 

@@ -29,10 +29,10 @@ Roles: viewer < researcher < maintainer < admin, in the lab and in each project;
 lab limits the one in a project. Scopes limit a token, whatever its user may do: `read`, `write`,
 `tokens` (make, rotate and revoke one's own), `admin`.
 
-- **own**: the caller submitted the experiment, brought the generator, holds the token, is
-  maintainer (as far as their role goes) of the project.
-- **project**: somebody else's experiment or generator, in a project where the caller has the role
-  of the column.
+- **own**: the caller submitted the experiment, brought the generator, made the webhook, holds the
+  token, is maintainer (as far as their role goes) of the project.
+- **project**: somebody else's experiment, generator or webhook, in a project where the caller has
+  the role of the column.
 - **foreign**: somebody else's, in a project that the caller is no member of. The answer is the
   one for something that does not exist.
 
@@ -57,7 +57,7 @@ class Cell:
 def relations(operation: Operation) -> tuple[Relation, ...]:
     """What the operation's object can be to its caller."""
     path = operation[1]
-    if "{experiment_id}" in path or "{generator_id}" in path:
+    if any(name in path for name in ("{experiment_id}", "{generator_id}", "{webhook_id}")):
         return ("own", "project", "foreign")
     if "{project_id}" in path or "{token_id}" in path:
         return ("own", "foreign")
@@ -88,7 +88,7 @@ def _of_object(cell: Cell, role: Role) -> Answer:
     method, path = cell.operation
     if cell.relation == "foreign":
         # A secret is for its holder alone: administrators revoke, and never see.
-        hidden = role is not Role.ADMIN or path.endswith(":rotate")
+        hidden = role is not Role.ADMIN or path.endswith("{token_id}:rotate")
         return "404" if hidden else "yes"
     if cell.relation == "project" and method != "GET" and not role.includes(Role.MAINTAINER):
         return "403"

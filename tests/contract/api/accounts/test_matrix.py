@@ -6,12 +6,14 @@ from typing import Any
 from uuid import UUID, uuid4
 
 import pytest
+import sqlalchemy as sa
 from fastapi import FastAPI
 from fastapi.testclient import TestClient
 
 from replicalab.db.database import Database
 from replicalab.db.generators import GeneratorRow
 from replicalab.db.models import ExperimentRow
+from replicalab.db.webhooks import WebhookRow
 from replicalab.domain.accounts import Role
 from replicalab_api.experiments.examples import SMALL_STUDY
 from replicalab_api.rules import RULES
@@ -27,8 +29,10 @@ HIDDEN = {
     "project-not-found",
     "token-not-found",
     "user-not-found",
+    "webhook-not-found",
 }
 BINARY = {"Content-Type": "application/octet-stream"}
+HOOK = "http://127.0.0.1:9/hook"
 NOBODY = "01900000-0000-7000-8000-000000000000"
 
 BODIES: Mapping[tuple[str, str], Mapping[str, Any]] = {
@@ -41,6 +45,7 @@ BODIES: Mapping[tuple[str, str], Mapping[str, Any]] = {
     ("POST", "/v1/projects"): {"name": "another"},
     ("PUT", "/v1/projects/{project_id}/members/{user_id}"): {"role": "viewer"},
     ("POST", "/v1/users"): {"name": "another"},
+    ("POST", "/v1/webhooks"): {"url": HOOK},
     ("PATCH", "/v1/users/{user_id}"): {"display_name": "Another"},
     ("PUT", "/v1/users/{user_id}/quota"): {"seconds": None},
 }
@@ -130,16 +135,34 @@ class World:
                 session.get_one(GeneratorRow, UUID(generator)).owner = (role or Role.VIEWER).value
         return generator
 
+    def webhook(self, role: Role | None, relation: Relation) -> str:
+        """The id of a webhook made anew: it may be deleted."""
+        project = self.projects["foreign" if relation == "foreign" else "own"]
+        with self.database.transaction() as session:
+            session.execute(sa.delete(WebhookRow))  # a project has a bounded number
+        body = {"url": HOOK, "project_id": project}
+        made = self.stranger.client.post("/v1/webhooks", json=body)
+        assert made.status_code == 201, made.text
+        webhook = str(made.json()["id"])
+        if relation == "own":
+            with self.database.transaction() as session:
+                owner = self.people[role or Role.VIEWER].id
+                session.get_one(WebhookRow, UUID(webhook)).owner_id = owner
+        return webhook
+
     def answer(self, cell: Cell) -> str:
         method, template = cell.operation
         names = {"user_id": str(self.stranger.id), "slug": "forbidden"}
         names |= {"node": "metrics@nowhere", "task_key": "0" * 64, "name": "none.json"}
+        names["delivery_id"] = NOBODY
         if "{token_id}" in template:
             names["token_id"] = self.token(cell.role, cell.relation)
         if "{experiment_id}" in template:
             names["experiment_id"] = self.experiment(cell.role, cell.relation)
         if "{generator_id}" in template:
             names["generator_id"] = self.generator(cell.role, cell.relation)
+        if "{webhook_id}" in template:
+            names["webhook_id"] = self.webhook(cell.role, cell.relation)
         if "{project_id}" in template:
             names["project_id"] = self.projects[cell.relation]
         client = self.anonymous if cell.role is None else self.people[cell.role].client

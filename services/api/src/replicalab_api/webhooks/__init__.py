@@ -1,0 +1,1 @@
+"""Telling addresses that people name how their experiments end."""
