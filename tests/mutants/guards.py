@@ -107,6 +107,20 @@ MUTANTS = (
         EXPERIMENTS,
     ),
     Mutant(
+        "what failed on one node is tried on another",
+        ENGINE / "task_store.py",
+        "                    ~may_run_elsewhere(worker),\n",
+        "",
+        "tests/integration/engine/test_retries.py",
+    ),
+    Mutant(
+        "a task is not kept for another node for ever",
+        ENGINE / "workers.py",
+        "return sa.and_(failed_here, has_other, is_fresh)",
+        "return sa.and_(failed_here, has_other)",
+        "tests/integration/engine/test_retries.py",
+    ),
+    Mutant(
         "what a running task may have written is not swept",
         ENGINE / "orphans.py",
         "            OrphanRow.marked_at < sa.func.coalesce(oldest.scalar_subquery(), NOW),\n",

@@ -4,11 +4,14 @@ Nested names are joined by two underscores: ``REPLICALAB_DATABASE__URL``. Scient
 are never settings: they are part of the specification.
 """
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, SecretStr
+from pydantic import BaseModel, ConfigDict, Field, PositiveFloat, SecretStr
 from pydantic_settings import BaseSettings, SettingsConfigDict
+
+from replicalab.domain.tasks import TaskKind
 
 
 class SettingGroup(BaseModel):
@@ -67,7 +70,18 @@ class EngineSettings(SettingGroup):
     stall_seconds: float = Field(
         default=1800, gt=0, description="A task that beats but does not progress is ended after."
     )
+    limit_seconds: float = Field(
+        default=172_800, gt=0, description="A task that runs longer is ended, and tried once more."
+    )
+    limits_seconds: Mapping[TaskKind, PositiveFloat] = Field(
+        default={TaskKind.TRAIN_GENERATOR: 1_209_600.0},
+        description='Other limits, by kind of task: {"reconstruct": 7200}.',
+    )
     max_lost: int = Field(default=3, ge=1, description="Lost attempts before quarantine.")
+
+    def limit_of(self, kind: TaskKind) -> float:
+        """Seconds that a task of ``kind`` may run in one attempt."""
+        return self.limits_seconds.get(kind, self.limit_seconds)
 
 
 class KeepingSettings(SettingGroup):

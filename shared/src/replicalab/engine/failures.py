@@ -23,6 +23,7 @@ class FailureClass(StrEnum):
     INPUT = "input"
     NUMERIC = "numeric"
     STALLED = "stalled"
+    TIMEOUT = "timeout"
     BUG = "bug"
 
 
@@ -51,9 +52,13 @@ POLICIES: Mapping[FailureClass, RetryPolicy] = {
     FailureClass.INPUT: RetryPolicy(retries=0),
     FailureClass.NUMERIC: RetryPolicy(retries=0),
     FailureClass.STALLED: RetryPolicy(retries=1, delay_seconds=1.0),
+    FailureClass.TIMEOUT: RetryPolicy(retries=1, delay_seconds=1.0),
     FailureClass.BUG: RetryPolicy(retries=1, delay_seconds=1.0),
 }
 """LOST is not here: lost workers have their own budget and end in quarantine."""
+
+ELSEWHERE = frozenset({FailureClass.BUG, FailureClass.RESOURCE})
+"""What may be the fault of the worker: the next attempt goes to another one, if there is one."""
 
 
 def classify(error: Exception) -> FailureClass:

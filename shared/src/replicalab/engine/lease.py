@@ -17,6 +17,7 @@ class Lease:
         self._settings = settings
         self._renewed_at = boottime()
         self._tried_at = self._renewed_at
+        self._began_at = self._renewed_at
         self._moved_at = self._renewed_at
         self._longest_silence = 0.0
         self._stop_sent_at: float | None = None
@@ -37,6 +38,10 @@ class Lease:
         """Whether the task beats but does not move: much longer than it ever took before."""
         patience = max(self._settings.stall_seconds, _STALL_FACTOR * self._longest_silence)
         return self.silence_seconds() > patience
+
+    def seconds(self) -> float:
+        """Time since the attempt began."""
+        return boottime() - self._began_at
 
     def is_due(self) -> bool:
         """Whether it is time to renew; says yes once per interval."""

@@ -124,7 +124,7 @@ class Poller(threading.Thread):
 
     def _look(self) -> None:
         try:
-            task_id = self._store.next_queued(self._attendance.node.queue)
+            task_id = self._store.next_queued(self._attendance.node.queue, self._supervisor.worker)
         except DatabaseUnavailable as error:
             _log.warning("cannot look for work: %s", error.detail)
             return

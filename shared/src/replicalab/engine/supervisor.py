@@ -15,6 +15,7 @@ from collections.abc import Callable
 from enum import Enum, auto
 from pathlib import Path
 
+from replicalab.domain.tasks import TaskKind
 from replicalab.engine.child import (
     CheckpointSaved,
     Failure,
@@ -107,7 +108,7 @@ class Supervisor:
         self._store = store
         self._spawn = spawn
         self._settings = settings
-        self._worker = worker
+        self.worker = worker
         self._busy = threading.Lock()
         self._stopping = threading.Event()
         self._child = spawn()
@@ -122,7 +123,7 @@ class Supervisor:
             if self._stopping.is_set():
                 return False
             try:
-                task = self._store.claim(task_id, self._worker)
+                task = self._store.claim(task_id, self.worker)
             except DatabaseUnavailable as error:
                 _log.warning("cannot claim task %d: %s", task_id, error.detail)
                 return False
@@ -176,6 +177,7 @@ class Supervisor:
         child = self._child
         inputs = tuple((task_input.role, ref) for task_input, ref in task.inputs if ref is not None)
         lease = Lease(self._settings)
+        limit_seconds = self._settings.limit_of(TaskKind(task.params.kind))
         try:
             child.pipe.send(
                 Job(task.key, task.epoch, task.params.model_dump_json(), inputs, task.checkpoint)
@@ -186,8 +188,8 @@ class Supervisor:
                     self._note(message, lease, task)
                 elif message is not None:
                     return message
-                if lease.has_stalled():
-                    return self._end_stalled(lease, child)
+                if lease.has_stalled() or lease.seconds() > limit_seconds:
+                    return self._end_endless(lease, child, limit_seconds)
                 ending = self._keep(lease, child, task)
                 if ending is not None:
                     return ending
@@ -226,14 +228,18 @@ class Supervisor:
             lease.stop(child.pipe, task.epoch)
         return _Ending.OVERDUE if lease.patience_is_over() else None
 
-    def _end_stalled(self, lease: Lease, child: ChildProcess) -> Failure:
+    def _end_endless(self, lease: Lease, child: ChildProcess, limit_seconds: float) -> Failure:
+        """End a task that stands still, or that has had its time."""
+        stage = lease.progress.stage or "the start"
+        if lease.seconds() > limit_seconds:
+            failure = FailureClass.TIMEOUT
+            why = f"It ran longer than {limit_seconds:.0f} seconds and was at {stage!r}."
+        else:
+            failure = FailureClass.STALLED
+            why = f"No progress for {lease.silence_seconds():.0f} seconds after {stage!r}."
         stacks = child.stacks()[-_LONGEST_STACKS_CHARACTERS:]
         self._replace_child()
-        return Failure(
-            FailureClass.STALLED,
-            f"No progress for {lease.silence_seconds():.0f} seconds after "
-            f"{lease.progress.stage or 'the start'!r}. It stood here:\n{stacks}",
-        )
+        return Failure(failure, f"{why} It stood here:\n{stacks}")
 
     def _commit(self, task: ClaimedTask, outcome: "Message | _Ending") -> None:
         """Record the outcome, as often as it takes while the lease may still be ours."""

@@ -33,7 +33,7 @@ from replicalab.engine.damages import note_damage, note_whole
 from replicalab.engine.failures import POLICIES, FailureClass
 from replicalab.engine.journal import Journal
 from replicalab.engine.waiting import take_fairly
-from replicalab.engine.workers import is_drained
+from replicalab.engine.workers import is_drained, may_run_elsewhere
 from replicalab.storage.checkpoints import Checkpoint
 
 
@@ -53,13 +53,15 @@ class TaskStore:
         self._max_lost = max_lost
         self._lease = sa.func.make_interval(0, 0, 0, 0, 0, 0, lease_seconds)
 
-    def next_queued(self, queue: Queue) -> int | None:
+    def next_queued(self, queue: Queue, worker: str = "") -> int | None:
         """The task of ``queue`` to run next, for workers that look for themselves.
 
-        Tasks without a doorbell come first; those rung for may be on their way to a worker.
+        Tasks without a doorbell come first; those rung for may be on their way to a worker. What
+        ``worker`` had better leave to another one is passed over.
         """
+        is_for_it = ~may_run_elsewhere(worker)
         with self._database.transaction() as session:
-            fair = take_fairly(session, queue, 1)
+            fair = take_fairly(session, queue, 1, is_for_it)
             if fair:
                 return fair[0]
             return session.scalar(
@@ -69,6 +71,7 @@ class TaskStore:
                     TaskRow.state == TaskState.QUEUED,
                     TaskRow.dispatched_at.is_not(None),
                     TaskRow.held.is_(False),
+                    is_for_it,
                 )
                 .order_by(TaskRow.id)
                 .limit(1)
@@ -85,6 +88,7 @@ class TaskStore:
                     TaskRow.cancel_requested.is_(False),
                     TaskRow.held.is_(False),
                     ~is_drained(worker),
+                    ~may_run_elsewhere(worker),
                 )
                 .values(
                     state=TaskState.RUNNING,

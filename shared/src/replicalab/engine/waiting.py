@@ -38,8 +38,17 @@ _LANES = sa.text(
 )
 
 
-def take_fairly(session: Session, queue: Queue, room: int) -> list[int]:
-    """Ids of up to ``room`` tasks that wait without a doorbell, locked, in the order to ring."""
+def take_fairly(
+    session: Session, queue: Queue, room: int, *conditions: sa.ColumnElement[bool]
+) -> list[int]:
+    """Ids of up to ``room`` tasks that wait without a doorbell, locked, in the order to ring.
+
+    Args:
+        session: Whose transaction holds the locks.
+        queue: Which tasks.
+        room: How many at most.
+        conditions: What else must hold of them.
+    """
     taken: list[int] = []
     empty: set[Lane] = set()
     while len(taken) < room:
@@ -52,7 +61,7 @@ def take_fairly(session: Session, queue: Queue, room: int) -> list[int]:
         for lane, _ in zip(turns, range(room - len(taken)), strict=False):
             shares[lane] += 1
         for lane, share in shares.items():
-            ids = _oldest(session, queue, lane, share, taken)
+            ids = _oldest(session, queue, lane, share, TaskRow.id.not_in(taken), *conditions)
             taken.extend(ids)
             if len(ids) < share:
                 empty.add(lane)
@@ -86,7 +95,13 @@ def _lanes(session: Session, queue: Queue) -> list[Lane]:
     return [Lane(row.priority, row.owner) for row in rows]
 
 
-def _oldest(session: Session, queue: Queue, lane: Lane, number: int, taken: list[int]) -> list[int]:
+def _oldest(
+    session: Session,
+    queue: Queue,
+    lane: Lane,
+    number: int,
+    *conditions: sa.ColumnElement[bool],
+) -> list[int]:
     return list(
         session.scalars(
             sa.select(TaskRow.id)
@@ -97,7 +112,7 @@ def _oldest(session: Session, queue: Queue, lane: Lane, number: int, taken: list
                 TaskRow.held.is_(False),
                 TaskRow.priority == lane.priority,
                 TaskRow.owner == lane.owner,
-                TaskRow.id.not_in(taken),
+                *conditions,
             )
             .order_by(TaskRow.id)
             .limit(number)

@@ -18,12 +18,18 @@ from replicalab.db.models import NOW, AttemptRow, TaskRow, WorkerRow
 from replicalab.domain.resources import WorkerRead
 from replicalab.domain.states import TaskState
 from replicalab.domain.tasks import Queue
-from replicalab.engine.failures import FailureClass
+from replicalab.engine.failures import ELSEWHERE, FailureClass
 from replicalab.refusals import WorkerNotFound
 
 BREAKING_STREAK = 3
 WITNESS_HOURS = 1
 """Another node's success within it shows that the work, the store and the database are well."""
+
+ALIVE_MINUTES = 1
+"""A node shows itself at every poll; one that has not for so long is gone."""
+
+ELSEWHERE_MINUTES = 10
+"""How long a task that failed on one node waits for another."""
 
 _BLAMED = frozenset({FailureClass.LOST, FailureClass.RESOURCE})
 _log = logging.getLogger(__name__)
@@ -47,6 +53,30 @@ def node_of(worker: str) -> str:
 def is_drained(worker: str) -> sa.ColumnElement[bool]:
     """Whether the worker's node takes no tasks."""
     return sa.exists().where(WorkerRow.node == node_of(worker), WorkerRow.drained_at.is_not(None))
+
+
+def may_run_elsewhere(worker: str) -> sa.ColumnElement[bool]:
+    """Whether a task had better go to another node than the worker's.
+
+    It failed here last, in a way that may be the node's fault, and another node of its queue is
+    alive. After some minutes without a taker anybody may have it.
+    """
+    node = node_of(worker)
+    other = WorkerRow.__table__.alias("other")
+    failed_here = sa.exists().where(
+        AttemptRow.task_id == TaskRow.id,
+        AttemptRow.epoch == TaskRow.epoch,
+        AttemptRow.error_class.in_(ELSEWHERE),
+        AttemptRow.worker.startswith(f"{node}:", autoescape=True),
+    )
+    has_other = sa.exists().where(
+        other.c.queue == TaskRow.queue,
+        other.c.node != node,
+        other.c.drained_at.is_(None),
+        other.c.last_seen_at > NOW - sa.func.make_interval(0, 0, 0, 0, 0, ALIVE_MINUTES),
+    )
+    is_fresh = TaskRow.queued_at > NOW - sa.func.make_interval(0, 0, 0, 0, 0, ELSEWHERE_MINUTES)
+    return sa.and_(failed_here, has_other, is_fresh)
 
 
 def note_outcome(session: Session, worker: str, failure: FailureClass | None) -> None:
