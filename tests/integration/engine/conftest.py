@@ -1,6 +1,8 @@
-"""An engine on a real PostgreSQL, and a driver that plays the workers."""
+"""An engine on a real PostgreSQL, a driver that plays the workers, and workers as they are."""
 
+import sys
 from collections.abc import Callable, Iterator
+from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -17,12 +19,21 @@ from replicalab.domain.tasks import Queue, TaskKind
 from replicalab.engine.claimed import ClaimedTask
 from replicalab.engine.experiments import Experiments
 from replicalab.engine.reconciler import Reconciler
+from replicalab.engine.supervisor import ChildProcess, Supervisor
 from replicalab.engine.task_store import TaskStore
+from replicalab.settings import EngineSettings, LocalStoreSettings
+from replicalab.stack.processes import Process, Program
 from replicalab.storage.artifacts import ArtifactStore
 from replicalab.storage.local import LocalObjectStore
+from tests.fixtures import handlers
+from tests.fixtures.servers import environment
 
 LEASE_SECONDS = 60.0
 MAX_LOST = 3
+SHORT_LEASE_SECONDS = 3.0
+"""Of workers that run as processes of their own: there the clock cannot be shifted."""
+
+ROOT = Path(__file__).parents[3]
 
 STUDY = ExperimentSpec(
     name="study", t_re=(0, 18), classifier_seeds=(0,), measures=(AccuracyMeasure(),)
@@ -126,3 +137,50 @@ def pass_time(lab: Lab) -> Callable[[float], None]:
         lab.database.engine.dispose()
 
     return shift
+
+
+@pytest.fixture
+def start(
+    postgres_url: str, valkey_url: str, lab: Lab, tmp_path: Path
+) -> Iterator[Callable[..., Process]]:
+    """Starts the worker or the scheduler as a process of its own."""
+    variables = environment() | {
+        "PYTHONPATH": str(ROOT),
+        "REPLICALAB_DATABASE__URL": postgres_url,
+        "REPLICALAB_BROKER__URL": valkey_url,
+        "REPLICALAB_STORE__KIND": "local",
+        "REPLICALAB_STORE__FOLDER": str(lab.folder),
+        "REPLICALAB_ENGINE__LEASE_SECONDS": str(SHORT_LEASE_SECONDS),
+        "REPLICALAB_ENGINE__BEAT_SECONDS": "0.3",
+        "REPLICALAB_ENGINE__POLL_SECONDS": "600",
+        "REPLICALAB_ENGINE__REDISPATCH_SECONDS": "2",
+    }
+    with ExitStack() as running:
+
+        def run(module: str, **changes: str) -> Process:
+            process = Process(
+                Program(
+                    name=module,
+                    command=[sys.executable, "-m", module],
+                    environment=variables | changes,
+                    log=tmp_path / f"{module}.log",
+                )
+            )
+            running.callback(process.stop)
+            return process
+
+        yield run
+
+
+@pytest.fixture
+def supervisor(lab: Lab, tmp_path: Path) -> Iterator[Supervisor]:
+    """A supervisor with a real child, in this process."""
+    store = LocalStoreSettings(folder=tmp_path / "artifacts")
+    settings = EngineSettings(
+        lease_seconds=LEASE_SECONDS, beat_seconds=0.1, cancel_grace_seconds=1.0
+    )
+    running = Supervisor(
+        lab.tasks, lambda: ChildProcess(handlers.handlers, store, "INFO"), settings, "w1"
+    )
+    yield running
+    running.close()

@@ -2,87 +2,25 @@
 
 import os
 import signal
-import sys
-import time
-from collections.abc import Callable, Iterator
-from contextlib import ExitStack
 from pathlib import Path
 
 import pytest
 import redis
 
-from replicalab.domain.datasets import DigitsDataset
-from replicalab.domain.generators import EdmTraining
-from replicalab.domain.resources import ExperimentRead, TaskRead
-from replicalab.domain.specs import TrainingSpec
 from replicalab.domain.states import TaskState
-from replicalab.stack.processes import Process, Program
 from tests.fixtures import handlers
-from tests.fixtures.servers import environment
 from tests.integration.engine.conftest import Lab
+from tests.integration.engine.running import (
+    SCHEDULER,
+    WORKER,
+    Start,
+    first_task,
+    has_state,
+    submit,
+    wait_until,
+)
 
 pytestmark = pytest.mark.integration
-PATIENCE_SECONDS = 60.0
-LEASE_SECONDS = 3.0
-ROOT = Path(__file__).parents[3]
-Start = Callable[..., Process]
-
-
-@pytest.fixture
-def start(postgres_url: str, valkey_url: str, lab: Lab, tmp_path: Path) -> Iterator[Start]:
-    """Starts the worker or the scheduler as a process of its own."""
-    variables = environment() | {
-        "PYTHONPATH": str(ROOT),
-        "REPLICALAB_DATABASE__URL": postgres_url,
-        "REPLICALAB_BROKER__URL": valkey_url,
-        "REPLICALAB_STORE__KIND": "local",
-        "REPLICALAB_STORE__FOLDER": str(lab.folder),
-        "REPLICALAB_PEPPER": "of the tests: " + "x" * 32,
-        "REPLICALAB_ENGINE__LEASE_SECONDS": str(LEASE_SECONDS),
-        "REPLICALAB_ENGINE__BEAT_SECONDS": "0.3",
-        "REPLICALAB_ENGINE__POLL_SECONDS": "600",
-        "REPLICALAB_ENGINE__REDISPATCH_SECONDS": "2",
-    }
-    with ExitStack() as running:
-
-        def run(module: str, **changes: str) -> Process:
-            process = Process(
-                Program(
-                    name=module,
-                    command=[sys.executable, "-m", module],
-                    environment=variables | changes,
-                    log=tmp_path / f"{module}.log",
-                )
-            )
-            running.callback(process.stop)
-            return process
-
-        yield run
-
-
-WORKER, SCHEDULER = "tests.fixtures.service", "replicalab_api.scheduler"
-
-
-def submit(lab: Lab, behaviour: int) -> ExperimentRead:
-    spec = TrainingSpec(
-        name="t", dataset=DigitsDataset(split_seed=behaviour), training=EdmTraining(images=1)
-    )
-    return lab.experiments.submit(spec, owner="ann", idempotency_key=None)[0]
-
-
-def first_task(lab: Lab, experiment: ExperimentRead) -> TaskRead:
-    return lab.experiments.tasks(experiment.id)[0]
-
-
-def wait_until(is_true: Callable[[], bool]) -> None:
-    deadline = time.monotonic() + PATIENCE_SECONDS
-    while not is_true():
-        assert time.monotonic() < deadline, "waited too long"
-        time.sleep(0.05)
-
-
-def has_state(lab: Lab, experiment: ExperimentRead, state: TaskState) -> Callable[[], bool]:
-    return lambda: first_task(lab, experiment).state is state
 
 
 def test_a_submission_reaches_the_worker_through_scheduler_and_broker(

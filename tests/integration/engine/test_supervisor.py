@@ -2,67 +2,27 @@
 
 import os
 import signal
-import threading
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
-from replicalab.domain.datasets import DigitsDataset
-from replicalab.domain.generators import EdmTraining
-from replicalab.domain.resources import ExperimentRead, TaskRead
-from replicalab.domain.specs import TrainingSpec
 from replicalab.domain.states import ExperimentState, TaskState
 from replicalab.domain.tasks import Queue
 from replicalab.engine.supervisor import ChildProcess, Supervisor
 from replicalab.settings import EngineSettings, LocalStoreSettings
 from tests.fixtures import handlers
 from tests.integration.engine.conftest import LEASE_SECONDS, Lab
+from tests.integration.engine.running import (
+    PATIENCE_SECONDS,
+    first_task,
+    run_next,
+    start_next,
+    submit,
+    wait_until,
+)
 
 pytestmark = pytest.mark.integration
-PATIENCE_SECONDS = 20
-SETTINGS = EngineSettings(lease_seconds=LEASE_SECONDS, beat_seconds=0.1, cancel_grace_seconds=1.0)
-
-
-@pytest.fixture
-def supervisor(lab: Lab, tmp_path: Path) -> Iterator[Supervisor]:
-    store = LocalStoreSettings(folder=tmp_path / "artifacts")
-    running = Supervisor(
-        lab.tasks, lambda: ChildProcess(handlers.handlers, store, "INFO"), SETTINGS, "w1"
-    )
-    yield running
-    running.close()
-
-
-def submit(lab: Lab, behaviour: int) -> ExperimentRead:
-    spec = TrainingSpec(
-        name="t", dataset=DigitsDataset(split_seed=behaviour), training=EdmTraining(images=1)
-    )
-    return lab.experiments.submit(spec, owner="ann", idempotency_key=None)[0]
-
-
-def first_task(lab: Lab, experiment: ExperimentRead) -> TaskRead:
-    return lab.experiments.tasks(experiment.id)[0]
-
-
-def run_next(lab: Lab, supervisor: Supervisor) -> None:
-    task_id = lab.tasks.next_queued(Queue.WORKER)
-    assert task_id is not None
-    assert supervisor.run(task_id)
-
-
-def start_next(lab: Lab, supervisor: Supervisor) -> threading.Thread:
-    thread = threading.Thread(target=run_next, args=(lab, supervisor))
-    thread.start()
-    return thread
-
-
-def wait_until(is_true: Callable[[], bool]) -> None:
-    deadline = time.monotonic() + PATIENCE_SECONDS
-    while not is_true():
-        assert time.monotonic() < deadline, "waited too long"
-        time.sleep(0.02)
 
 
 def child_pid(supervisor: Supervisor) -> int:
@@ -166,7 +126,7 @@ def test_a_task_that_beats_but_stands_still_is_ended_and_says_where_it_stood(
     supervisor = Supervisor(
         lab.tasks,
         lambda: ChildProcess(handlers.handlers, store, "INFO"),
-        SETTINGS.model_copy(update={"stall_seconds": 3.0}),
+        EngineSettings(lease_seconds=LEASE_SECONDS, beat_seconds=0.1, stall_seconds=3.0),
         "w1",
     )
     experiment = submit(lab, handlers.IGNORE_STOPS)

@@ -19,6 +19,21 @@ def _clean(text: str) -> str:
     return normal
 
 
+def told(text: str, longest_characters: int) -> str:
+    """The end of what a program said, as a database can store it and a page can show it.
+
+    Args:
+        text: May hold anything: NUL, lone surrogates, control sequences of terminals.
+        longest_characters: Of the result; the beginning is left out.
+    """
+    end = text[-longest_characters:]
+    return "".join("\ufffd" if _is_unprintable(character) else character for character in end)
+
+
+def _is_unprintable(character: str) -> bool:
+    return character not in "\n\t" and unicodedata.category(character) in {"Cc", "Cs"}
+
+
 Name = Annotated[
     str,
     Field(min_length=1, max_length=MAX_NAME_CHARACTERS, examples=["digits sweep"]),

@@ -16,6 +16,7 @@ from multiprocessing.connection import Connection
 from replicalab.domain.artifacts import ArtifactRef, Damage, NamedArtifact
 from replicalab.domain.measures import Measurement
 from replicalab.domain.tasks import TASK_PARAMS, TaskKey, TaskKind
+from replicalab.domain.text import told
 from replicalab.engine.failures import FailureClass, classify
 from replicalab.engine.handlers import Handlers, TaskStopped
 from replicalab.errors import ArtifactCorrupt, ArtifactNotFound, ReplicaLabError
@@ -29,6 +30,7 @@ from replicalab.telemetry import configure_logging
 
 _REPORT_SECONDS = 0.2
 _LONGEST_ERROR_CHARACTERS = 8000
+_LONGEST_STAGE_CHARACTERS = 200
 _log = logging.getLogger(__name__)
 
 
@@ -128,7 +130,7 @@ class PipeContext:
         if now - self._reported_at >= _REPORT_SECONDS:
             self._reported_at = now
             fraction = min(max(done / total, 0.0), 1.0) if total else 0.0
-            self.pipe.send(ProgressReport(fraction, stage))
+            self.pipe.send(ProgressReport(fraction, told(stage, _LONGEST_STAGE_CHARACTERS)))
 
     def load_checkpoint(self) -> bytes | None:
         saved = self.job.checkpoint
@@ -198,9 +200,9 @@ def _failure_of(error: Exception) -> Failure:
     if isinstance(error, ReplicaLabError):
         text = f"{error.title}: {error.detail}"
     else:
-        text = "".join(traceback.format_exception(error))[-_LONGEST_ERROR_CHARACTERS:]
+        text = "".join(traceback.format_exception(error))
     damaged = None
     if isinstance(error, ArtifactCorrupt) and "sha256" in error.extensions:
         damage = Damage.MISSING if isinstance(error, ArtifactMissing) else Damage.CORRUPT
         damaged = (str(error.extensions["sha256"]), damage)
-    return Failure(failure, text, damaged)
+    return Failure(failure, told(text, _LONGEST_ERROR_CHARACTERS), damaged)

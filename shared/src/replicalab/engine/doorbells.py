@@ -56,7 +56,7 @@ class Doorbells:
         """Send a doorbell; raises ``BrokerUnavailable`` when nobody takes it."""
         try:
             self._app.send_task(DOORBELL, args=[task_id], queue=queue.value)
-        except (OperationalError, OSError) as error:
+        except (OperationalError, OSError, RedisError) as error:
             raise BrokerUnavailable(f"The doorbell of task {task_id} was not sent.") from error
 
     def waiting(self, queue: Queue) -> int:

@@ -16,6 +16,7 @@ from enum import Enum, auto
 from pathlib import Path
 
 from replicalab.domain.tasks import TaskKind
+from replicalab.domain.text import told
 from replicalab.engine.child import (
     CheckpointSaved,
     Failure,
@@ -237,7 +238,7 @@ class Supervisor:
         else:
             failure = FailureClass.STALLED
             why = f"No progress for {lease.silence_seconds():.0f} seconds after {stage!r}."
-        stacks = child.stacks()[-_LONGEST_STACKS_CHARACTERS:]
+        stacks = told(child.stacks(), _LONGEST_STACKS_CHARACTERS)
         self._replace_child()
         return Failure(failure, f"{why} It stood here:\n{stacks}")
 
@@ -274,8 +275,7 @@ class Supervisor:
             case Stopped() | _Ending.OVERDUE:
                 return store.stop(task.id, task.epoch)
             case _Ending.DIED:
-                reason = f"The process running the task died (exit code {exit_code})."
-                return store.lose(task.id, task.epoch, reason)
+                return store.lose(task.id, task.epoch, _reason_of_death(exit_code))
             case _:
                 return False
 
@@ -283,3 +283,10 @@ class Supervisor:
         exit_code = self._child.kill()
         self._child = self._spawn()
         return exit_code
+
+
+def _reason_of_death(exit_code: int | None) -> str:
+    reason = f"The process running the task died (exit code {exit_code})."
+    if exit_code == -signal.SIGKILL:
+        reason += " Killed from outside: perhaps the machine ran out of memory."
+    return reason
