@@ -1,5 +1,6 @@
 """What only a network can do to a store, against the real server behind a bad line."""
 
+import io
 import time
 from functools import partial
 
@@ -10,7 +11,7 @@ from replicalab.errors import StoreUnavailable
 from replicalab.settings import S3StoreSettings
 from replicalab.stack.ports import LOOPBACK, free_port
 from replicalab.storage.factory import open_store
-from replicalab.storage.s3 import S3ObjectStore
+from replicalab.storage.s3 import PART_BYTES, S3ObjectStore
 from tests.fixtures import proxies
 
 get = partial(httpx.get, trust_env=False, timeout=30)
@@ -134,3 +135,24 @@ def test_without_a_public_host_there_is_no_url(s3_settings: S3StoreSettings) -> 
         KEY, file_name="x", media_type="text/plain", expires_seconds=60
     )
     assert url is None
+
+
+def test_an_upload_in_parts_that_is_cut_leaves_no_object_and_succeeds_later(
+    s3_settings: S3StoreSettings,
+) -> None:
+    direct, body = open_store(s3_settings), bytes(3 * PART_BYTES // 2)
+    passed = 0
+
+    def cut(piece: bytes) -> bytes | None:
+        nonlocal passed
+        passed += len(piece)
+        return piece if passed < PART_BYTES + 100_000 else None
+
+    with proxies.proxy(s3_settings.endpoint, upwards=cut) as endpoint:
+        store = S3ObjectStore(at(s3_settings, endpoint, timeout_seconds=2))
+        with pytest.raises(StoreUnavailable):
+            store.put_file(KEY, io.BytesIO(body), len(body), "text/plain")
+    assert direct.stat(KEY) is None
+    assert list(direct.listing("cas")) == []
+    direct.put_file(KEY, io.BytesIO(body), len(body), "text/plain")
+    assert direct.get(KEY) == body
