@@ -3,7 +3,12 @@
 import numpy as np
 import pytest
 
-from replicalab_metrics.measures.classification import correct_answers, output_entropies
+from replicalab_metrics.measures.classification import (
+    class_flips,
+    correct_answers,
+    output_entropies,
+)
+from replicalab_metrics.measures.inputs import UnmeasurableInput
 
 
 def test_equal_logits_have_the_entropy_of_a_fair_die() -> None:
@@ -22,3 +27,10 @@ def test_large_logits_neither_overflow_nor_turn_negative() -> None:
 def test_answers_are_the_largest_logits() -> None:
     logits = np.array([[0.0, 2.0, 1.0], [0.5, 0.1, 0.2], [1.0, 1.0, 0.0]])
     assert correct_answers(logits, np.array([1, 2, 0])).tolist() == [True, False, True]
+
+
+def test_a_flip_is_another_answer_than_for_the_original() -> None:
+    originals = np.eye(3)[[0, 1, 2, 0]]
+    assert class_flips(np.eye(3)[[0, 2, 2, 1]], originals).tolist() == [False, True, False, True]
+    with pytest.raises(UnmeasurableInput, match="no one-to-one originals"):
+        class_flips(np.eye(3), originals)

@@ -11,7 +11,7 @@ from replicalab_metrics.measures.moments import Moments
 Golden = tuple[dict[str, Any], np.ndarray, np.ndarray]
 
 REGULAR = [(500, 500, 64), (2000, 1500, 64)]
-SINGULAR = [(200, 300, 256)]
+SINGULAR = [(200, 300, 256), (1000, 1000, 2048)]
 
 
 def gaussian_moments(mean: np.ndarray, covariance: np.ndarray) -> Moments:

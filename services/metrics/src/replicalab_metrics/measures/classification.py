@@ -22,6 +22,28 @@ def correct_answers(
     return answers
 
 
+def class_flips(
+    logits: Float[np.ndarray, "image class_"],
+    original_logits: Float[np.ndarray, "original original_class"],
+) -> Bool[np.ndarray, " image"]:
+    """Whether a classifier answers another class than it does for the image's original.
+
+    Compared with its own answer, not with the label: what it gets wrong anyway is no flip.
+
+    Raises:
+        UnmeasurableInput: No images, logits not finite, or not one original for each image.
+    """
+    _check_logits(logits)
+    _check_logits(original_logits)
+    if logits.shape != original_logits.shape:
+        raise UnmeasurableInput(
+            f"{len(logits)} images in {logits.shape[1]} classes have no one-to-one originals "
+            f"among {len(original_logits)} in {original_logits.shape[1]}."
+        )
+    flips: Bool[np.ndarray, " image"] = logits.argmax(axis=1) != original_logits.argmax(axis=1)
+    return flips
+
+
 def output_entropies(logits: Float[np.ndarray, "image class_"]) -> Float64[np.ndarray, " image"]:
     """Shannon entropy of the softmax output of every image, in nats: 0 to ln(classes)."""
     _check_logits(logits)

@@ -2,10 +2,11 @@
 
     d^2 = |m_a - m_b|^2 + tr A + tr B - 2 tr (A B)^(1/2)
 
-With A = L L^T the cross term is the sum of the square roots of the eigenvalues of L^T B L, a
-symmetric problem. Any factors A = F F^T, B = G G^T give it as the nuclear norm of F^T G, which
-never squares what is small: the way for singular covariances, and for fewer samples than
-dimensions, where the centred samples themselves are the factors and F^T G is their Gram matrix.
+With A = L L^T and B = M M^T the cross term is the sum of the square roots of the eigenvalues of
+P^T P, P = M^T L: a symmetric problem of triangular parts. Any factors A = F F^T, B = G G^T give it
+as the nuclear norm of F^T G, which never squares what is small: the way for singular covariances,
+and for fewer samples than dimensions, where the centred samples themselves are the factors and
+F^T G is their Gram matrix.
 """
 
 from collections.abc import Callable
@@ -100,11 +101,12 @@ def _total_variance(trace_a: float, trace_b: float) -> float:
 
 def _cross_term(covariance_a: Matrix, covariance_b: Matrix) -> float:
     """Trace of (A B)^(1/2)."""
-    lower = _lower_factor(covariance_a)
-    if lower is None or _lower_factor(covariance_b) is None:
+    lower_a, lower_b = _lower_factor(covariance_a), _lower_factor(covariance_b)
+    if lower_a is None or lower_b is None:
         product = _root_factor(covariance_a).T @ _root_factor(covariance_b)
         return float(scipy.linalg.svdvals(product).sum())
-    eigenvalues = scipy.linalg.eigvalsh(lower.T @ covariance_b @ lower)
+    product = scipy.linalg.blas.dtrmm(1.0, lower_b, lower_a, lower=True, trans_a=True)
+    eigenvalues = scipy.linalg.eigvalsh(product.T @ product)
     return float(np.sqrt(eigenvalues.clip(min=0)).sum())
 
 

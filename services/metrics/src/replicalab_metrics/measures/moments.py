@@ -39,9 +39,9 @@ class Moments:
             features: One row a sample.
             weights: How often each sample counts; once by default.
         """
-        weights = np.ones(len(features)) if weights is None else weights
+        counts = np.ones(len(features)) if weights is None else weights
         blocks = (slice(row, row + BLOCK_ROWS) for row in range(0, len(features), BLOCK_ROWS))
-        return cls.merged(cls._of_block(features[rows], weights[rows]) for rows in blocks)
+        return cls.merged(cls._of_block(features[rows], counts[rows]) for rows in blocks)
 
     @classmethod
     def merged(cls, parts: Iterable["Moments"]) -> "Moments":
@@ -57,11 +57,12 @@ class Moments:
         cls, block: Float[np.ndarray, "sample dim"], weights: Float64[np.ndarray, " sample"]
     ) -> "Moments":
         check_finite(block, "features")
-        samples = block.astype(np.float64)
+        samples = block.astype(np.float64)  # a copy, to be changed
         n = float(weights.sum())
         mean = weights @ samples / n
         samples -= mean
-        return cls(n, mean, (samples * weights[:, None]).T @ samples)
+        samples *= np.sqrt(weights)[:, None]
+        return cls(n, mean, samples.T @ samples)  # one and the same array: half the work
 
     def merge(self, other: "Moments") -> "Moments":
         """Moments of both sets together (Chan, Golub & LeVeque 1979, eq. 2.1)."""

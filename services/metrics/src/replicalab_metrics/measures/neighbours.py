@@ -1,38 +1,77 @@
-"""Exact nearest-neighbour radii and ball membership at the speed of a matrix product.
+"""Exact nearest neighbours: found among float32 distances, decided in float64."""
 
-Squared distances come from one float32 product per block of rows, |x|^2 + |y|^2 - 2 x.y, whose
-rounding error is bounded. Whatever that bound leaves open is computed again in float64 from the
-coordinates themselves, so that radii and memberships are those of the float64 definition. Memory
-is bounded by ``BLOCK_ENTRIES``.
-"""
-
-from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
-from jaxtyping import Bool, Float, Float32, Float64, Int
+from jaxtyping import Float, Float32, Float64, Int
 
-from replicalab_metrics.measures.inputs import UnmeasurableInput, check_finite
+from replicalab_metrics.measures.inputs import UnmeasurableInput
+from replicalab_metrics.measures.tiles import (
+    UNDERFLOW,
+    Frame,
+    Tile,
+    exact_squared,
+    pairs_where,
+    row_blocks,
+)
 
-BLOCK_ENTRIES = 2**21
-"""Squared distances held at a time (and coordinates in the float64 re-check)."""
+MOST_CANDIDATES = 2**21
+"""Pairs kept before those that later distances have ruled out are dropped."""
 
 
 @dataclass(frozen=True, slots=True)
-class _Block:
-    """Rows of a distance matrix, each entry no further from the truth than its row's error.
+class Neighbours:
+    """The nearest samples of every sample, nearest first; ties go to the lower index.
 
     Attributes:
-        rows: Which rows.
-        squared: Squared distances over ``unit``.
-        error: Over ``unit``, too.
-        unit: Square of the largest coordinate, so that float32 neither overflows nor vanishes.
+        indices: Which samples.
+        squared: Their squared distances.
     """
 
-    rows: slice
-    squared: Float32[np.ndarray, "row sample"]
-    error: Float32[np.ndarray, " row"]
-    unit: float
+    indices: Int[np.ndarray, "sample k"]
+    squared: Float64[np.ndarray, "sample k"]
+
+
+def nearest_others(features: Float[np.ndarray, "sample dim"], k: int) -> Neighbours:
+    """The ``k`` nearest other samples of the set itself.
+
+    Raises:
+        UnmeasurableInput: The set has no ``k`` other samples, or is not finite.
+    """
+    _check_enough(len(features), k, others=len(features) - 1)
+    frame = Frame.around(features)
+    shortlist = _Shortlist(len(features), k)
+    runs = list(row_blocks(len(features)))
+    for rows in runs:
+        block = frame.block(features, rows)
+        tile = frame.tile(block, block)
+        np.fill_diagonal(tile.lower, np.inf)
+        shortlist.bound(tile)
+        shortlist.add(tile)
+    for number, rows in enumerate(runs):
+        block = frame.block(features, rows)
+        for columns in runs[number + 1 :]:
+            tile = frame.tile(block, frame.block(features, columns))
+            shortlist.add(tile)
+            shortlist.add_transposed(tile)
+    return shortlist.decide(features, features)
+
+
+def nearest(
+    features: Float[np.ndarray, "sample dim"], others: Float[np.ndarray, "other dim"], k: int = 1
+) -> Neighbours:
+    """The ``k`` nearest samples of another set; raises as ``nearest_others``."""
+    _check_enough(len(others), k, others=len(others))
+    frame = Frame.around(features, others)
+    shortlist = _Shortlist(len(features), k)
+    for rows in row_blocks(len(features)):
+        block = frame.block(features, rows)
+        for columns in row_blocks(len(others)):
+            tile = frame.tile(block, frame.block(others, columns))
+            if columns.start == 0:
+                shortlist.bound(tile)
+            shortlist.add(tile)
+    return shortlist.decide(features, others)
 
 
 def squared_radii(
@@ -43,89 +82,115 @@ def squared_radii(
     Raises:
         UnmeasurableInput: The set has no ``k`` other samples, or is not finite.
     """
-    if len(features) <= k:
+    return nearest_others(features, k).squared[:, -1]
+
+
+def _check_enough(n: int, k: int, others: int) -> None:
+    if others < k:
         raise UnmeasurableInput(
-            f"Neighbour {k} of a sample needs a set of at least {k + 1}, not {len(features)}."
+            f"Neighbour {k} of a sample needs a set of at least {k + n - others}, not {n}."
         )
-    points = features.astype(np.float64)
-    radii = np.empty(len(points))
-    for block in _blocks(points, points):
-        here = np.arange(block.rows.start, block.rows.stop)
-        block.squared[here - block.rows.start, here] = np.inf
-        nearest = np.partition(block.squared, k - 1, axis=1)[:, k - 1]
-        is_candidate = block.squared <= (nearest + 2 * block.error)[:, None]
-        rows, columns = is_candidate.nonzero()
-        exact = _exact_squared(points, here[rows], points, columns)
-        by_row_then_distance = np.lexsort((exact, rows))
-        first_of_row = np.searchsorted(rows, np.arange(len(here)))
-        radii[here] = exact[by_row_then_distance[first_of_row + k - 1]]
-    return radii
 
 
-def is_in_any_ball(
-    features: Float[np.ndarray, "sample dim"],
-    centres: Float[np.ndarray, "centre dim"],
-    squared_radii: Float64[np.ndarray, " centre"],
-) -> Bool[np.ndarray, " sample"]:
-    """Whether a sample lies in at least one closed ball around ``centres``."""
-    points, middles = features.astype(np.float64), centres.astype(np.float64)
-    inside = np.zeros(len(points), dtype=np.bool_)
-    for block in _blocks(points, middles):
-        thresholds = squared_radii / block.unit
-        surely_inside = (block.squared <= thresholds - block.error[:, None]).any(axis=1)
-        inside[block.rows] = surely_inside
-        open_rows = (~surely_inside).nonzero()[0]
-        is_near = block.squared[open_rows] <= thresholds + block.error[open_rows, None]
-        rows, columns = is_near.nonzero()
-        samples = open_rows[rows] + block.rows.start
-        exact = _exact_squared(points, samples, middles, columns)
-        inside[samples[exact <= squared_radii[columns]]] = True
-    return inside
+@dataclass(slots=True)
+class _Candidates:
+    """Pairs of a sample and what may be one of its neighbours."""
+
+    rows: Int[np.ndarray, " pair"]
+    columns: Int[np.ndarray, " pair"]
+    lower: Float32[np.ndarray, " pair"]
+    upper: Float32[np.ndarray, " pair"]
 
 
-def _blocks(
-    points: Float64[np.ndarray, "sample dim"], others: Float64[np.ndarray, "other dim"]
-) -> Iterator[_Block]:
-    """The distance matrix of ``points`` against ``others``, some rows at a time."""
-    check_finite(points, "features")
-    check_finite(others, "features")
-    centre = others.mean(axis=0)  # small norms, small rounding
-    left, right = points - centre, others - centre
-    largest = max(np.abs(left).max(), np.abs(right).max()) or 1.0
-    left, right = (left / largest).astype(np.float32), (right / largest).astype(np.float32)
-    left_norms, right_norms = _squared_norms(left), _squared_norms(right)
-    # Rounding of the product, the norms, their sum and the coordinates (Higham 2002, sec. 3.1)
-    # is at most (dim / 2 + 9) eps (|x|^2 + |y|^2).
-    relative_error = np.float32((left.shape[1] + 20) * np.finfo(np.float32).eps)
-    errors = relative_error * (left_norms + right_norms.max())
-    step = max(BLOCK_ENTRIES // len(others), 1)
-    for first in range(0, len(points), step):
-        rows = slice(first, min(first + step, len(points)))
-        squared = left[rows] @ right.T
-        squared *= -2
-        squared += left_norms[rows, None]
-        squared += right_norms
-        yield _Block(rows, squared, errors[rows], float(largest) ** 2)
+@dataclass(slots=True)
+class _Shortlist:
+    """What may be among the ``k`` nearest of each of ``n`` samples.
+
+    Attributes:
+        bounds: The ``k``-th nearest of a sample is no further, in squared units of the frame.
+    """
+
+    n: int
+    k: int
+    bounds: Float32[np.ndarray, " n"] = field(init=False)
+    _parts: list[_Candidates] = field(init=False, default_factory=list)
+    _pairs: int = field(init=False, default=0)
+
+    def __post_init__(self) -> None:
+        self.bounds = np.full(self.n, np.inf, dtype=np.float32)
+
+    def bound(self, tile: Tile) -> None:
+        """Bound the rows of a tile by its own columns, where it has enough of them."""
+        finite_columns = tile.lower.shape[1] - (tile.left.rows == tile.right.rows)
+        if finite_columns < self.k:
+            return
+        kth = np.partition(tile.lower, self.k - 1, axis=1)[:, self.k - 1]
+        norms = tile.left.squared_norms + tile.right.squared_norms.max()
+        self.bounds[tile.left.rows] = kth + norms * np.float32(tile.error_share) + UNDERFLOW
+
+    def add(self, tile: Tile) -> None:
+        """Take the columns of a tile that may be neighbours of its rows."""
+        rows, columns = pairs_where(tile.lower <= self.bounds[tile.left.rows, None])
+        self._keep(
+            tile, rows, columns, rows + tile.left.rows.start, columns + tile.right.rows.start
+        )
+
+    def add_transposed(self, tile: Tile) -> None:
+        """Take the rows of a tile that may be neighbours of its columns."""
+        rows, columns = pairs_where(tile.lower <= self.bounds[tile.right.rows])
+        self._keep(
+            tile, rows, columns, columns + tile.right.rows.start, rows + tile.left.rows.start
+        )
+
+    def _keep(
+        self,
+        tile: Tile,
+        rows: Int[np.ndarray, " pair"],
+        columns: Int[np.ndarray, " pair"],
+        samples: Int[np.ndarray, " pair"],
+        neighbours: Int[np.ndarray, " pair"],
+    ) -> None:
+        lower = tile.lower[rows, columns]
+        upper = lower + tile.widths(rows, columns)
+        is_other = np.isfinite(lower)
+        self._parts.append(
+            _Candidates(samples[is_other], neighbours[is_other], lower[is_other], upper[is_other])
+        )
+        self._pairs += len(rows)
+        if self._pairs > MOST_CANDIDATES:
+            self._drop_ruled_out()
+
+    def _drop_ruled_out(self) -> _Candidates:
+        """All candidates together, less those that the others rule out."""
+        rows, columns, lower, upper = (
+            np.concatenate([getattr(part, name) for part in self._parts])
+            for name in ("rows", "columns", "lower", "upper")
+        )
+        order = np.lexsort((upper, rows))
+        firsts, counts = _runs(rows[order], self.n)
+        is_bounded = counts >= self.k
+        kth = upper[order[firsts[is_bounded] + self.k - 1]]
+        self.bounds[is_bounded] = np.minimum(self.bounds[is_bounded], kth)
+        left = order[lower[order] <= self.bounds[rows[order]]]
+        kept = _Candidates(rows[left], columns[left], lower[left], upper[left])
+        self._parts, self._pairs = [kept], 0
+        return kept
+
+    def decide(
+        self, features: Float[np.ndarray, "n dim"], others: Float[np.ndarray, "other dim"]
+    ) -> Neighbours:
+        """The nearest among the candidates, by their exact distances."""
+        found = self._drop_ruled_out()
+        exact = exact_squared(features, found.rows, others, found.columns)
+        order = np.lexsort((found.columns, exact, found.rows))
+        firsts, _ = _runs(found.rows[order], self.n)
+        chosen = order[firsts[:, None] + np.arange(self.k)]
+        return Neighbours(found.columns[chosen], exact[chosen])
 
 
-def _squared_norms(points: Float32[np.ndarray, "sample dim"]) -> Float32[np.ndarray, " sample"]:
-    norms: Float32[np.ndarray, " sample"] = np.einsum(
-        "ij,ij->i", points, points, dtype=np.float64
-    ).astype(np.float32)
-    return norms
-
-
-def _exact_squared(
-    points: Float64[np.ndarray, "sample dim"],
-    rows: Int[np.ndarray, " pair"],
-    others: Float64[np.ndarray, "other dim"],
-    columns: Int[np.ndarray, " pair"],
-) -> Float64[np.ndarray, " pair"]:
-    """Squared distances of chosen pairs by the definition, in float64."""
-    exact = np.empty(len(rows))
-    step = max(BLOCK_ENTRIES // points.shape[1], 1)
-    for first in range(0, len(rows), step):
-        pairs = slice(first, first + step)
-        gaps = points[rows[pairs]] - others[columns[pairs]]
-        exact[pairs] = np.square(gaps, out=gaps).sum(axis=1)
-    return exact
+def _runs(
+    sorted_rows: Int[np.ndarray, " pair"], n: int
+) -> tuple[Int[np.ndarray, " n"], Int[np.ndarray, " n"]]:
+    """Where the pairs of every row begin, and how many they are."""
+    counts = np.bincount(sorted_rows, minlength=n)
+    return np.cumsum(counts) - counts, counts

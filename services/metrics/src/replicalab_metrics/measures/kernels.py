@@ -1,0 +1,103 @@
+"""The cubic kernel of two sets, (x.y / dim + 1)^3, a strip at a time.
+
+Products are of centred features, in the precision of the features, so that they round little;
+their common part, the cube and every sum are in float64.
+"""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import numpy as np
+from jaxtyping import Float, Float64
+
+from replicalab_metrics.measures.tiles import row_blocks
+
+STRIP_ROWS = 32
+"""Rows computed at a time: with the columns of a tile, what fits a processor's cache."""
+
+
+@dataclass(frozen=True, slots=True)
+class Strip:
+    """Some rows of the kernel matrix against some columns.
+
+    Attributes:
+        rows: Which samples of the left set.
+        columns: Which samples of the right set.
+        kernel: Changes when the next strip is asked for. Zero between a sample and itself where
+            a set meets itself.
+        is_mirrored: It stands for its transpose as well.
+    """
+
+    rows: slice
+    columns: slice
+    kernel: Float64[np.ndarray, "row column"]
+    is_mirrored: bool
+
+
+def strips_within(
+    features: Float[np.ndarray, "sample dim"], centre: Float64[np.ndarray, " dim"]
+) -> Iterator[Strip]:
+    """The kernel of a set with itself: tiles on the diagonal, and mirrored ones above it."""
+    blocks = list(row_blocks(len(features)))
+    for number, rows in enumerate(blocks):
+        block = _Block.of(features, rows, centre)
+        for strip in _strips(block, block, is_mirrored=False):
+            here = np.arange(strip.rows.start, strip.rows.stop)
+            strip.kernel[here - strip.rows.start, here - rows.start] = 0
+            yield strip
+        for columns in blocks[number + 1 :]:
+            yield from _strips(block, _Block.of(features, columns, centre), is_mirrored=True)
+
+
+def strips_between(
+    left: Float[np.ndarray, "left dim"],
+    right: Float[np.ndarray, "right dim"],
+    centre: Float64[np.ndarray, " dim"],
+) -> Iterator[Strip]:
+    """The kernel of two sets."""
+    for rows in row_blocks(len(left)):
+        block = _Block.of(left, rows, centre)
+        for columns in row_blocks(len(right)):
+            yield from _strips(block, _Block.of(right, columns, centre), is_mirrored=False)
+
+
+@dataclass(frozen=True, slots=True)
+class _Block:
+    """Centred samples, and their part of what x.y / dim + 1 is beyond the product of these.
+
+    x.y = (x - c).(y - c) + c.x + c.y - c.c, and half of the last is counted with either sample.
+    """
+
+    rows: slice
+    points: Float[np.ndarray, "sample dim"]
+    offsets: Float64[np.ndarray, " sample"]
+
+    @classmethod
+    def of(
+        cls,
+        features: Float[np.ndarray, "sample dim"],
+        rows: slice,
+        centre: Float64[np.ndarray, " dim"],
+    ) -> "_Block":
+        samples = features[rows]
+        rounded = centre.astype(samples.dtype)  # the very number that is subtracted
+        exact = rounded.astype(np.float64)
+        common = (samples @ exact - exact @ exact / 2) / samples.shape[1]
+        return cls(rows, samples - rounded, common + 0.5)
+
+
+def _strips(left: _Block, right: _Block, *, is_mirrored: bool) -> Iterator[Strip]:
+    products = left.points @ right.points.T
+    scale = 1 / left.points.shape[1]
+    bases = np.empty((min(STRIP_ROWS, len(products)), products.shape[1]))
+    cubes = np.empty_like(bases)
+    for first in range(0, len(products), STRIP_ROWS):
+        strip = products[first : first + STRIP_ROWS]
+        base, cube = bases[: len(strip)], cubes[: len(strip)]
+        np.multiply(strip, scale, out=base, dtype=np.float64)
+        base += left.offsets[first : first + STRIP_ROWS, None]
+        base += right.offsets
+        np.multiply(base, base, out=cube)
+        cube *= base
+        begin = left.rows.start + first
+        yield Strip(slice(begin, begin + len(strip)), right.rows, cube, is_mirrored)
