@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 
 from replicalab.domain import artifacts
-from replicalab.domain.measures import MeasureSpec
-from replicalab.domain.specs import ALL_MEASURES, ExperimentSpec
+from replicalab.domain.measures import ALL_MEASURES, MeasureSpec
+from replicalab.domain.specs import ExperimentSpec
 from replicalab.domain.tasks import (
     QUEUES,
     Embed,
@@ -30,7 +30,7 @@ from replicalab_metrics.evaluations.registry import handlers
 PLANNED_IMAGES = 1297
 TRAIN_IMAGES, TEST_IMAGES, CLASSES = 50, 40, 10
 
-FIGURES = ("images", "accuracy", "distances", "real-classifier", "components")
+FIGURES = ("images", "accuracy", "distances", "real-classifier", "quality", "edges", "components")
 
 Outputs = dict[str, bytes]
 

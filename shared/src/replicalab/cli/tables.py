@@ -65,11 +65,12 @@ def _cell(measurement: Measurement | None, common_size: str | None) -> str:
 def result_tables(rows: Iterable[ResultRow], width: int) -> Iterator[Table]:
     """One line a ``t_re``: value, interval and n of every measure, in as many tables as fit.
 
-    A column whose values all have the same n says so once, in its heading.
+    A column whose values all have the same n says so once, in its heading. Parts of a set (classes,
+    tenths) are left to files.
     """
     columns: dict[Heading, dict[int, Measurement]] = {}
     for row in rows:
-        if row.measurement.t_re is not None:
+        if row.measurement.t_re is not None and row.measurement.part is None:
             column = columns.setdefault(_heading(row.measurement), {})
             column[row.measurement.t_re] = row.measurement
     sets = sorted({t_re for column in columns.values() for t_re in column})

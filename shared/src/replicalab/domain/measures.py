@@ -5,11 +5,14 @@ from typing import Annotated, Literal
 
 from pydantic import Field, JsonValue
 
-from replicalab.domain.models import Frozen
+from replicalab.domain.models import Frozen, Seed
 
 
 class AccuracyMeasure(Frozen):
-    """Train on the set, test on real images: classification accuracy score over seeds."""
+    """Train on the set, test on real images: classification accuracy score over seeds.
+
+    Ravuri & Vinyals (2019), arXiv:1905.10887.
+    """
 
     kind: Literal["accuracy"] = "accuracy"
 
@@ -40,10 +43,125 @@ class PcaMeasure(Frozen):
     components: int = Field(default=2, ge=1, le=16)
 
 
+class KernelSubsets(Frozen):
+    """Random subsets whose mean distance is what KID means elsewhere."""
+
+    count: int = Field(default=100, ge=1, le=10_000)
+    size: int = Field(default=1000, ge=2, description="Images of each set; no set may be smaller.")
+    seed: Seed = 0
+
+
+class KernelDistanceMeasure(Frozen):
+    """Kernel distance (KID) of all images, unbiased, with an analytic error.
+
+    Binkowski et al. (2018), arXiv:1801.01401.
+    """
+
+    kind: Literal["kernel-distance"] = "kernel-distance"
+    subsets: KernelSubsets | None = Field(
+        default=None, description="Report the mean over subsets as well."
+    )
+
+
+class DensityCoverageMeasure(Frozen):
+    """Density and coverage, Naeem et al. (2020), arXiv:2002.09797."""
+
+    kind: Literal["density-coverage"] = "density-coverage"
+    neighbours: int = Field(default=5, ge=1, le=100, description="k of the k-NN balls.")
+
+
+class EdgeCoverageMeasure(Frozen):
+    """Recall and coverage of real images by how typical they are of their class.
+
+    Tenths from the core to the rim, by distance to the class centroid and by k-NN density; and
+    how far reconstructions lie from their centroids, compared with real images.
+    """
+
+    kind: Literal["edge-coverage"] = "edge-coverage"
+    neighbours: int = Field(default=5, ge=1, le=100, description="k of balls and density.")
+
+
+class SupportMeasure(Frozen):
+    """alpha-precision and beta-recall, Alaa et al. (2022), arXiv:2102.08921."""
+
+    kind: Literal["alpha-beta"] = "alpha-beta"
+
+
+class CopyMeasure(Frozen):
+    """Authenticity (Alaa et al. 2022), and whether the nearest training image is the source."""
+
+    kind: Literal["copies"] = "copies"
+
+
+class VendiMeasure(Frozen):
+    """Vendi score of the features' cosines, Friedman & Dieng (2023), arXiv:2210.02410."""
+
+    kind: Literal["vendi-score"] = "vendi-score"
+
+
+class FeatureLikelihoodMeasure(Frozen):
+    """Feature likelihood divergence (FLD), Jiralerspong et al. (2023), arXiv:2302.04440."""
+
+    kind: Literal["feature-likelihood"] = "feature-likelihood"
+    seed: Seed = Field(default=0, description="Halves the training set for the baseline.")
+
+
+class ClassFlipMeasure(Frozen):
+    """Share of reconstructions that the real-trained classifier names otherwise than their source.
+
+    Over all classes, and for the images of each.
+    """
+
+    kind: Literal["class-flip"] = "class-flip"
+
+
+class PerClassMeasure(Frozen):
+    """Precision, recall, density and coverage for the images of each class."""
+
+    kind: Literal["per-class"] = "per-class"
+    neighbours: int = Field(default=5, ge=1, le=100, description="k of the k-NN balls.")
+
+
 MeasureSpec = Annotated[
-    AccuracyMeasure | FrechetMeasure | PrecisionRecallMeasure | RealClassifierMeasure | PcaMeasure,
+    AccuracyMeasure
+    | FrechetMeasure
+    | PrecisionRecallMeasure
+    | RealClassifierMeasure
+    | PcaMeasure
+    | KernelDistanceMeasure
+    | DensityCoverageMeasure
+    | EdgeCoverageMeasure
+    | SupportMeasure
+    | CopyMeasure
+    | VendiMeasure
+    | FeatureLikelihoodMeasure
+    | ClassFlipMeasure
+    | PerClassMeasure,
     Field(discriminator="kind"),
 ]
+
+DEFAULT_MEASURES: tuple[MeasureSpec, ...] = (
+    AccuracyMeasure(),
+    FrechetMeasure(),
+    PrecisionRecallMeasure(),
+    RealClassifierMeasure(),
+    PcaMeasure(),
+    KernelDistanceMeasure(),
+    DensityCoverageMeasure(),
+    EdgeCoverageMeasure(),
+)
+"""What a study measures unless it says otherwise: what is cheap beside making the images."""
+
+ALL_MEASURES: tuple[MeasureSpec, ...] = (
+    *DEFAULT_MEASURES,
+    SupportMeasure(),
+    CopyMeasure(),
+    VendiMeasure(),
+    FeatureLikelihoodMeasure(),
+    ClassFlipMeasure(),
+    PerClassMeasure(),
+)
+"""Every measure there is, with its own defaults."""
 
 
 @unique
@@ -68,6 +186,25 @@ class MeasurementName(StrEnum):
     REAL_CLASSIFIER_ENTROPY = "real_classifier_entropy"
     HELD_OUT_ENTROPY = "held_out_entropy"
     """Output entropy on the real test set; reported once, at ``t_re`` 0."""
+    KERNEL_DISTANCE = "kernel_distance"
+    KERNEL_DISTANCE_OF_SUBSETS = "kernel_distance_of_subsets"
+    DENSITY = "density"
+    COVERAGE = "coverage"
+    RIM_RECALL = "rim_recall"
+    """Recall of the least typical tenth of every class, by distance to the class centroid."""
+    RIM_COVERAGE = "rim_coverage"
+    TENTH_RECALL = "tenth_recall"
+    """Recall of one tenth of every class; ``part`` says which."""
+    TENTH_COVERAGE = "tenth_coverage"
+    CENTROID_DISTANCE_RATIO = "centroid_distance_ratio"
+    ALPHA_PRECISION = "alpha_precision"
+    BETA_RECALL = "beta_recall"
+    AUTHENTICITY = "authenticity"
+    SOURCE_NEAREST = "source_nearest"
+    """Share of reconstructions to which no training image is nearer than their source."""
+    VENDI_SCORE = "vendi_score"
+    FEATURE_LIKELIHOOD_DIVERGENCE = "feature_likelihood_divergence"
+    CLASS_FLIP_RATE = "class_flip_rate"
 
 
 class Interval(Frozen):
@@ -87,6 +224,9 @@ class Measurement(Frozen):
     t_re: int | None = Field(default=None, description="Remaining reverse steps of the set.")
     sigma: float | None = Field(default=None, description="Noise level the set started from.")
     reference: Reference | None = Field(default=None, description="Real set compared with.")
+    part: str | None = Field(
+        default=None, description="Part of the images, e.g. 'class 3'; null: all of them."
+    )
     value: float
     unit: str = Field(description="'1' for shares, 'nats' for entropies, ...")
     std: float | None = Field(default=None, description="Sample standard deviation, if repeated.")

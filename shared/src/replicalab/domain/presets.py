@@ -14,13 +14,14 @@ from replicalab.domain.generators import (
     TrainedGenerator,
 )
 from replicalab.domain.measures import (
+    DEFAULT_MEASURES,
     FrechetMeasure,
     PrecisionRecallMeasure,
     RealClassifierMeasure,
 )
 from replicalab.domain.networks import DdpmppNetwork
 from replicalab.domain.samplers import HeunSampler
-from replicalab.domain.specs import ALL_MEASURES, ExperimentSpec, TrainingSpec
+from replicalab.domain.specs import ExperimentSpec, TrainingSpec
 
 
 def digits_training() -> TrainingSpec:
@@ -60,7 +61,7 @@ def digits_study() -> ExperimentSpec:
             width=8, epochs=12, batch_size=64, learning_rate=0.1, shift_pixels=1
         ),
         classifier_seeds=(0, 1, 2),
-        measures=ALL_MEASURES,
+        measures=DEFAULT_MEASURES,
     )
 
 
@@ -139,7 +140,7 @@ def _paper_study(name: str, dataset: DatasetSpec, generator: GeneratorSpec) -> E
         start="noise",
         classifier=PAPER_CLASSIFIER,
         classifier_seeds=(0, 1, 2),
-        measures=ALL_MEASURES,
+        measures=DEFAULT_MEASURES,
     )
 
 
@@ -159,5 +160,5 @@ def fast_cifar10(generator: GeneratorSpec = PUBLISHED_CIFAR10) -> ExperimentSpec
         start="noise",
         classifier=CifarResNet18(shift_pixels=4, flip=True),
         classifier_seeds=(0, 1, 2),
-        measures=ALL_MEASURES,
+        measures=DEFAULT_MEASURES,
     )

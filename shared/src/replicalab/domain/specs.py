@@ -9,26 +9,11 @@ from replicalab.domain.classifiers import CifarResNet18, ClassifierSpec
 from replicalab.domain.datasets import DatasetSpec, DigitsDataset
 from replicalab.domain.discretisations import MAX_STEPS
 from replicalab.domain.generators import BundledGenerator, EdmTraining, GeneratorSpec
-from replicalab.domain.measures import (
-    AccuracyMeasure,
-    FrechetMeasure,
-    MeasureSpec,
-    PcaMeasure,
-    PrecisionRecallMeasure,
-    RealClassifierMeasure,
-)
+from replicalab.domain.measures import DEFAULT_MEASURES, MeasureSpec
 from replicalab.domain.models import Frozen, Seed
 from replicalab.domain.precisions import Precision
 from replicalab.domain.samplers import HeunSampler, SamplerSpec, Start
 from replicalab.domain.text import Licence, Name
-
-ALL_MEASURES: tuple[MeasureSpec, ...] = (
-    AccuracyMeasure(),
-    FrechetMeasure(),
-    PrecisionRecallMeasure(),
-    RealClassifierMeasure(),
-    PcaMeasure(),
-)
 
 
 class ExperimentSpec(Frozen):
@@ -62,7 +47,7 @@ class ExperimentSpec(Frozen):
     )
     classifier: ClassifierSpec = CifarResNet18()
     classifier_seeds: tuple[Seed, ...] = Field(default=(0, 1, 2), min_length=1, max_length=32)
-    measures: tuple[MeasureSpec, ...] = Field(default=ALL_MEASURES, min_length=1, max_length=16)
+    measures: tuple[MeasureSpec, ...] = Field(default=DEFAULT_MEASURES, min_length=1, max_length=16)
 
     @model_validator(mode="after")
     def _lists_must_make_sense(self) -> "ExperimentSpec":

@@ -185,6 +185,8 @@ KIND_VERSIONS: Mapping[TaskKind, int] = {
     TaskKind.TRAIN_GENERATOR: 2,  # draws became functions of (seed, step)
     TaskKind.RECONSTRUCT: 2,  # channels come last, which rounds otherwise
     TaskKind.TRAIN_CLASSIFIER: 2,  # narrow projections avoid a kernel that could go wrong
+    TaskKind.EVALUATE: 2,  # measurements may be of a part; covariances round otherwise
+    TaskKind.REPORT: 2,  # further measures and figures
 }
 """Part of every task key; raise a kind's number when its code changes its output."""
 

@@ -5,11 +5,8 @@ import pytest
 
 from replicalab_metrics.measures.centroids import class_centroids, distances_to_own
 from replicalab_metrics.measures.inputs import UnmeasurableInput
-from replicalab_metrics.measures.typicality import (
-    distances_to_centroids,
-    distances_to_neighbours,
-    tenths,
-)
+from replicalab_metrics.measures.neighbours import squared_radii
+from replicalab_metrics.measures.typicality import distances_to_centroids, tenths
 
 
 def test_the_rim_of_a_class_is_what_is_far_from_its_centroid() -> None:
@@ -26,7 +23,7 @@ def test_the_rim_of_a_class_is_what_is_far_from_its_centroid() -> None:
 
 def test_a_lone_sample_is_far_from_its_neighbours() -> None:
     features = np.concatenate([np.random.default_rng(0).uniform(size=(39, 2)), [[5.0, 5.0]]])
-    distances = distances_to_neighbours(features, 3)
+    distances = squared_radii(features, 3)
     assert tenths(distances, np.zeros(40, dtype=np.int64))[39] == 9
     assert distances.argmax() == 39
 

@@ -9,6 +9,7 @@ import pytest
 
 from replicalab.domain.artifacts import MEASUREMENTS
 from replicalab.domain.measures import (
+    ALL_MEASURES,
     AccuracyMeasure,
     FrechetMeasure,
     Measurement,
@@ -22,15 +23,11 @@ from replicalab.domain.tasks import Evaluate
 from replicalab.engine.handlers import MemoryContext
 from replicalab.errors import InvalidMeasureInput
 from replicalab.storage.features import FeatureSet, TestLogits
-from replicalab_metrics.evaluations.evaluate import evaluate
+from replicalab_metrics.evaluations.evaluate import FEATURE_MEASURES, evaluate
 
 FeatureSets = Callable[..., FeatureSet]
 
-FEATURE_MEASURES: list[MeasureSpec] = [
-    FrechetMeasure(),
-    PrecisionRecallMeasure(),
-    RealClassifierMeasure(),
-]
+COMPARED: list[MeasureSpec] = [each for each in ALL_MEASURES if each.kind in FEATURE_MEASURES]
 
 
 def measurements_of(
@@ -188,7 +185,7 @@ def test_with_the_real_set_the_held_out_entropy_is_measured(feature_set: Feature
     )
 
 
-@pytest.mark.parametrize("measure", FEATURE_MEASURES, ids=lambda measure: measure.kind)
+@pytest.mark.parametrize("measure", COMPARED, ids=lambda measure: measure.kind)
 @pytest.mark.parametrize("role", ["fake", "train", "test"])
 def test_features_of_unlike_extractors_are_refused(
     context: MemoryContext, feature_set: FeatureSets, measure: MeasureSpec, role: str
@@ -222,7 +219,7 @@ def test_a_label_the_classifier_has_no_class_for_is_refused(feature_set: Feature
 
 def test_a_set_of_a_single_class_is_measured_like_any_other(feature_set: FeatureSets) -> None:
     single = feature_set(1, classes=1)
-    for measure in FEATURE_MEASURES:
+    for measure in COMPARED:
         context = comparison(single, single, feature_set(3, classes=1))
         assert measurements_of(measure, context)
 

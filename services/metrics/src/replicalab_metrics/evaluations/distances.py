@@ -2,8 +2,6 @@
 
 from collections.abc import Iterator
 
-import numpy as np
-
 from replicalab.domain.measures import Interval, Measurement, MeasurementName, Reference
 from replicalab.domain.tasks import Evaluate
 from replicalab.storage.features import FeatureSet
@@ -30,14 +28,9 @@ def measure(sets: ComparedSets, place: Evaluate) -> Iterator[Measurement]:
             unit="squared feature units",
             n=len(sets.fake),
             n_unit="images",
-            interval=_interval(value, sets.fake, real, _are_paired(sets, reference)),
+            interval=_interval(value, sets.fake, real, sets.are_paired(reference)),
             recipe=sets.recipe(reference),
         )
-
-
-def _are_paired(sets: ComparedSets, reference: Reference) -> bool:
-    """Whether every reconstruction stands beside the real image it was made from."""
-    return reference is Reference.TRAIN and np.array_equal(sets.fake.indices, sets.train.indices)
 
 
 def _interval(

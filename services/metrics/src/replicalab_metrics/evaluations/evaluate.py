@@ -1,23 +1,49 @@
 """One measure of one reconstructed set."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Mapping
 
-from replicalab.domain.measures import (
-    AccuracyMeasure,
-    FrechetMeasure,
-    Measurement,
-    PcaMeasure,
-    PrecisionRecallMeasure,
-    RealClassifierMeasure,
-)
+from replicalab.domain.measures import AccuracyMeasure, Measurement, PcaMeasure
 from replicalab.domain.tasks import Evaluate
 from replicalab.engine.handlers import TaskContext, write_measurements
 from replicalab.errors import InvalidMeasureInput
-from replicalab_metrics.evaluations import accuracy, distances, manifolds, real_classifier
-from replicalab_metrics.evaluations.inputs import read_compared_sets, read_runs, refusals_reported
+from replicalab_metrics.evaluations import (
+    accuracy,
+    classes,
+    copies,
+    distances,
+    diversity,
+    edges,
+    kernels,
+    likelihood,
+    manifolds,
+    real_classifier,
+    supports,
+)
+from replicalab_metrics.evaluations.inputs import (
+    ComparedSets,
+    read_compared_sets,
+    read_runs,
+    refusals_reported,
+)
+
+FEATURE_MEASURES: Mapping[str, Callable[[ComparedSets, Evaluate], Iterator[Measurement]]] = {
+    "frechet-distance": distances.measure,
+    "precision-recall": manifolds.measure,
+    "real-classifier": real_classifier.measure,
+    "kernel-distance": kernels.measure,
+    "density-coverage": manifolds.measure_density,
+    "edge-coverage": edges.measure,
+    "alpha-beta": supports.measure,
+    "copies": copies.measure,
+    "vendi-score": diversity.measure,
+    "feature-likelihood": likelihood.measure,
+    "class-flip": classes.measure_flips,
+    "per-class": classes.measure_overlap,
+}
+"""What compares features, by the kind of the measure."""
 
 MOST_MEASUREMENTS = 4
-"""Of one evaluation, save the accuracies of single seeds; only progress needs it."""
+"""Of one evaluation, save those of single seeds, classes or tenths; only progress needs it."""
 
 
 def evaluate(context: TaskContext, params: Evaluate) -> None:
@@ -35,11 +61,7 @@ def _measure(context: TaskContext, params: Evaluate) -> Iterator[Measurement]:
     match params.measure:
         case AccuracyMeasure():
             return accuracy.measure(read_runs(context), params)
-        case FrechetMeasure():
-            return distances.measure(read_compared_sets(context), params)
-        case PrecisionRecallMeasure(neighbours=neighbours):
-            return manifolds.measure(read_compared_sets(context), params, neighbours)
-        case RealClassifierMeasure():
-            return real_classifier.measure(read_compared_sets(context), params)
         case PcaMeasure():
             raise InvalidMeasureInput("Principal components are projected, not evaluated.")
+        case _:
+            return FEATURE_MEASURES[params.measure.kind](read_compared_sets(context), params)

@@ -3,14 +3,29 @@
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from typing import TypeVar
 
+import numpy as np
+import numpy.typing as npt
 from pydantic import JsonValue
 
 from replicalab.domain.measures import Reference
+from replicalab.domain.models import Frozen
+from replicalab.domain.tasks import Evaluate
 from replicalab.engine.handlers import TaskContext
-from replicalab.errors import InvalidMeasureInput
+from replicalab.errors import Defect, InvalidMeasureInput
 from replicalab.storage.features import FeatureSet, TestLogits
 from replicalab_metrics.measures.inputs import UnmeasurableInput
+from replicalab_metrics.measures.tiles import exact_squared
+
+Asked = TypeVar("Asked", bound=Frozen)
+
+
+def asked(place: Evaluate, kind: type[Asked]) -> Asked:
+    """The measure a task asks for, as what its evaluation takes it to be."""
+    if not isinstance(place.measure, kind):
+        raise Defect(f"{kind.__name__} was asked to evaluate {place.measure.kind}.")
+    return place.measure
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,6 +39,30 @@ class ComparedSets:
     def reference(self, reference: Reference) -> FeatureSet:
         """The real set called ``reference``."""
         return self.train if reference is Reference.TRAIN else self.test
+
+    def are_paired(self, reference: Reference) -> bool:
+        """Whether every reconstruction stands beside the real image it was made from."""
+        return reference is Reference.TRAIN and np.array_equal(
+            self.fake.indices, self.train.indices
+        )
+
+    def squared_distances_to_sources(self) -> npt.NDArray[np.float64]:
+        """Squared distance of every reconstruction to its source; the sets are paired."""
+        images = np.arange(len(self.fake))
+        return exact_squared(self.fake.features, images, self.train.features, images)
+
+    def shared_classes(self, reference: Reference) -> list[int]:
+        """Every class; raises ``InvalidMeasureInput`` where one is empty in either set."""
+        fakes, reals = (
+            set(self.fake.labels.tolist()),
+            set(self.reference(reference).labels.tolist()),
+        )
+        if fakes != reals:
+            raise InvalidMeasureInput(
+                f"Classes {sorted(fakes ^ reals)} have no images in the reconstructions or in "
+                f"the {reference} set."
+            )
+        return sorted(fakes)
 
     def recipe(self, reference: Reference) -> dict[str, JsonValue]:
         """What makes values of these sets comparable with others."""
@@ -48,7 +87,17 @@ def read_compared_sets(context: TaskContext) -> ComparedSets:
     """Features in the roles ``fake``, ``train`` and ``test``."""
     sets = ComparedSets(*(read_features(context, role) for role in ("fake", "train", "test")))
     check_one_feature_space((sets.fake, sets.train, sets.test))
+    _check_features_differ(sets.train, "training")
+    _check_features_differ(sets.test, "held-out")
     return sets
+
+
+def _check_features_differ(real: FeatureSet, name: str) -> None:
+    """Raise ``InvalidMeasureInput`` for an extractor that says the same of every real image."""
+    if len(real) > 1 and (real.features == real.features[0]).all():
+        raise InvalidMeasureInput(
+            f"All images of the {name} set have the same features: the extractor tells none apart."
+        )
 
 
 def read_features(context: TaskContext, role: str) -> FeatureSet:

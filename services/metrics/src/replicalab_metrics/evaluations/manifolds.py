@@ -1,37 +1,61 @@
-"""Improved precision and recall of a reconstructed set against both real sets."""
+"""Precision, recall, density and coverage of a reconstructed set against both real sets.
+
+Intervals are of shares and means over independent images; the balls are taken as given.
+"""
 
 from collections.abc import Iterator
 
-from replicalab.domain.measures import Measurement, MeasurementName, Reference
+import numpy as np
+
+from replicalab.domain.measures import (
+    DensityCoverageMeasure,
+    Measurement,
+    MeasurementName,
+    PrecisionRecallMeasure,
+    Reference,
+)
 from replicalab.domain.tasks import Evaluate
-from replicalab_metrics.evaluations.inputs import ComparedSets
-from replicalab_metrics.evaluations.intervals import share_interval
-from replicalab_metrics.measures.precision_recall import manifold_membership
+from replicalab_metrics.evaluations.inputs import ComparedSets, asked
+from replicalab_metrics.evaluations.intervals import interval_of_mean
+from replicalab_metrics.evaluations.shares import ShareReport
+from replicalab_metrics.measures.precision_recall import fidelity_to_balls, manifold_membership
 
 
-def measure(sets: ComparedSets, place: Evaluate, neighbours: int) -> Iterator[Measurement]:
-    """Precision and recall against the training set, then against the held-out test set.
-
-    The intervals are of a share of independent images; the manifold is taken as given.
-    """
+def measure(sets: ComparedSets, place: Evaluate) -> Iterator[Measurement]:
+    """Improved precision and recall against the training set, then against the held-out set."""
+    neighbours = asked(place, PrecisionRecallMeasure).neighbours
     for reference in Reference:
         membership = manifold_membership(
             sets.reference(reference).features, sets.fake.features, neighbours
         )
-        shares = (
-            (MeasurementName.PRECISION, membership.fake_in_real, "reconstructions"),
-            (MeasurementName.RECALL, membership.real_in_fake, "real images"),
+        report = ShareReport(place, reference, {**sets.recipe(reference), "neighbours": neighbours})
+        yield report.share(MeasurementName.PRECISION, membership.fake_in_real, "reconstructions")
+        yield report.share(MeasurementName.RECALL, membership.real_in_fake, "real images")
+
+
+def measure_density(sets: ComparedSets, place: Evaluate) -> Iterator[Measurement]:
+    """Density and coverage against the training set, then against the held-out set."""
+    neighbours = asked(place, DensityCoverageMeasure).neighbours
+    for reference in Reference:
+        fidelity = fidelity_to_balls(
+            sets.reference(reference).features, sets.fake.features, neighbours
         )
-        for name, is_member, images in shares:
-            yield Measurement(
-                name=name,
-                t_re=place.t_re,
-                sigma=place.sigma,
-                reference=reference,
-                value=float(is_member.mean()),
-                unit="1",
-                n=len(is_member),
-                n_unit="images",
-                interval=share_interval(is_member, f"Wilson score over {images}"),
-                recipe={**sets.recipe(reference), "neighbours": neighbours},
-            )
+        recipe = {**sets.recipe(reference), "neighbours": neighbours}
+        yield Measurement(
+            name=MeasurementName.DENSITY,
+            t_re=place.t_re,
+            sigma=place.sigma,
+            reference=reference,
+            value=fidelity.density,
+            unit="times the real set's",
+            std=float(np.std(fidelity.densities, ddof=1)) if len(sets.fake) > 1 else None,
+            n=len(sets.fake),
+            n_unit="images",
+            interval=interval_of_mean(
+                fidelity.densities, "Student t over reconstructions", at_least=0
+            ),
+            recipe=recipe,
+        )
+        yield ShareReport(place, reference, recipe).share(
+            MeasurementName.COVERAGE, fidelity.is_covered, "real images"
+        )

@@ -69,12 +69,17 @@ def curve_of(
     measurements: Iterable[Measurement],
     name: MeasurementName,
     reference: Reference | None = None,
+    part: str | None = None,
 ) -> Curve | None:
-    """The measurements called ``name`` against ``reference``; None where there are none."""
+    """The measurements called ``name`` against ``reference``; None where there are none.
+
+    Of all images, or of a ``part`` of them.
+    """
     points = [
         each
         for each in measurements
-        if each.name == name and each.reference == reference and each.t_re is not None
+        if (each.name, each.reference, each.part) == (name, reference, part)
+        and each.t_re is not None
     ]
     points.sort(key=lambda each: each.t_re or 0)
     return Curve(tuple(points)) if points else None

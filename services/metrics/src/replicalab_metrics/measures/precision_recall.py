@@ -25,10 +25,12 @@ class FidelityToBalls:
     Attributes:
         counts: Of generated samples in real balls.
         k: Which neighbour sets the radius.
+        squared_radii: Of real balls: large where the real set is thin.
     """
 
     counts: BallCounts
     k: int
+    squared_radii: Float64[np.ndarray, " real"]
 
     @property
     def densities(self) -> Float64[np.ndarray, " fake"]:
@@ -96,10 +98,9 @@ def manifold_membership(
     Raises:
         UnmeasurableInput: A set has no more than ``k`` samples, or is not finite.
     """
-    fake_in_real, real_in_fake = count_mutual_memberships(
-        fake, real, squared_radii(fake, k), squared_radii(real, k)
-    )
-    return ManifoldMembership(fake_in_real, k, real_in_fake.balls)
+    radii = squared_radii(real, k)
+    fake_in_real, real_in_fake = count_mutual_memberships(fake, real, squared_radii(fake, k), radii)
+    return ManifoldMembership(fake_in_real, k, radii, real_in_fake.balls)
 
 
 def fidelity_to_balls(
@@ -110,4 +111,5 @@ def fidelity_to_balls(
     Raises:
         UnmeasurableInput: The real set has no more than ``k`` samples, or a set is not finite.
     """
-    return FidelityToBalls(count_memberships(fake, real, squared_radii(real, k)), k)
+    radii = squared_radii(real, k)
+    return FidelityToBalls(count_memberships(fake, real, radii), k, radii)

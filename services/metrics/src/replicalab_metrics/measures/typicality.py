@@ -1,8 +1,8 @@
 """How typical real samples are of their class, and its tenths from the core to the rim.
 
-Two orders: by the distance to the centroid of the class, and by the distance to the k-th
-neighbour, which is large where the set is thin. Ranks are within a class, so that a tenth holds a
-tenth of every class and a wide class does not fill the rim.
+Any distance orders samples: that to the centroid of the class, or that to the k-th neighbour,
+which is large where the set is thin. Ranks are within a class, so that a tenth holds a tenth of
+every class and a wide class does not fill the rim.
 """
 
 import numpy as np
@@ -11,7 +11,6 @@ from jaxtyping import Float, Float64, Int
 
 from replicalab_metrics.measures.centroids import class_centroids, distances_to_own
 from replicalab_metrics.measures.inputs import UnmeasurableInput
-from replicalab_metrics.measures.neighbours import squared_radii
 
 TENTHS = 10
 
@@ -21,14 +20,6 @@ def distances_to_centroids(
 ) -> Float64[np.ndarray, " sample"]:
     """Distance of every sample to the centroid of its class in the set itself."""
     return distances_to_own(features, labels, class_centroids(features, labels))
-
-
-def distances_to_neighbours(
-    features: Float[np.ndarray, "sample dim"], k: int
-) -> Float64[np.ndarray, " sample"]:
-    """Distance of every sample to its ``k``-th nearest other sample of any class."""
-    distances: Float64[np.ndarray, " sample"] = np.sqrt(squared_radii(features, k))
-    return distances
 
 
 def tenths(

@@ -13,6 +13,7 @@ COLUMNS = (
     "t_re",
     "sigma",
     "reference",
+    "part",
     "value",
     "unit",
     "std",

@@ -6,9 +6,12 @@ from dataclasses import dataclass
 from matplotlib.figure import Figure
 
 from replicalab_metrics.figures.accuracy import draw_accuracy
+from replicalab_metrics.figures.classes import draw_classes
 from replicalab_metrics.figures.components import draw_components
 from replicalab_metrics.figures.distances import draw_distances
+from replicalab_metrics.figures.edges import draw_edges
 from replicalab_metrics.figures.images import draw_image_grid
+from replicalab_metrics.figures.quality import draw_quality
 from replicalab_metrics.figures.real_classifier import draw_real_classifier
 from replicalab_metrics.figures.style import RenderedFigure, render
 from replicalab_metrics.reports.study import Study
@@ -26,7 +29,7 @@ class Illustration:
 
 def illustrations(study: Study) -> Iterator[Illustration]:
     """Every figure the study has the numbers for, one at a time."""
-    for slug, draw, caption, alternative in _ILLUSTRATIONS:
+    for slug, draw, caption, alternative in ILLUSTRATIONS:
         figure = draw(study)
         if figure is not None:
             yield Illustration(slug, caption, alternative, render(figure))
@@ -43,7 +46,7 @@ def _components(study: Study) -> Figure | None:
 
 _Drawing = Callable[[Study], Figure | None]
 
-_ILLUSTRATIONS: tuple[tuple[str, _Drawing, str, str], ...] = (
+ILLUSTRATIONS: tuple[tuple[str, _Drawing, str, str], ...] = (
     (
         "images",
         _image_grid,
@@ -75,6 +78,29 @@ _ILLUSTRATIONS: tuple[tuple[str, _Drawing, str, str], ...] = (
         "(entropy; less is surer) and how often it names the class of the original.",
         "Two line charts against t_re: mean output entropy and accuracy of the real-trained "
         "classifier; the values are in the table of results.",
+    ),
+    (
+        "quality",
+        lambda study: draw_quality(study.measurements),
+        "Further measures of fidelity, diversity and copying, each set against the images it was "
+        "made from and against real images held out.",
+        "Small line charts against t_re, one a measure; the values are in the table of results.",
+    ),
+    (
+        "edges",
+        lambda study: draw_edges(study.measurements),
+        "Recall and coverage of real images by how typical they are: every class in ten tenths by "
+        "distance to its centroid, 1 the core, 10 the rim. Lines that fall to the right have lost "
+        "the rim.",
+        "Four line charts, recall and coverage of training and held-out images over the tenths "
+        "of every class, one line a t_re; the values are in results.csv.",
+    ),
+    (
+        "classes",
+        lambda study: draw_classes(study.measurements),
+        "Precision and recall class by class, against the training set.",
+        "Two tables of shades, precision and recall: a row a class, a column a t_re; the values "
+        "are in results.csv.",
     ),
     (
         "components",

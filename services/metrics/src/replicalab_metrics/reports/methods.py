@@ -8,8 +8,9 @@ from replicalab_metrics.reports.wording import MEASURE_WORDS, format_unit
 
 DEFINITIONS = {
     MeasurementName.ACCURACY: (
-        "Share of real test images that classifiers trained on the set name correctly; mean over "
-        "training seeds, Student's t interval over seeds, cut to [0, 1]."
+        "Classification accuracy score (Ravuri & Vinyals 2019): share of real test images that "
+        "classifiers trained on the set name correctly; mean over training seeds, Student's t "
+        "interval over seeds, cut to [0, 1]."
     ),
     MeasurementName.FRECHET_DISTANCE: (
         "Squared Fréchet distance between Gaussian fits of two sets of features (Heusel et al. "
@@ -26,14 +27,80 @@ DEFINITIONS = {
         "(Kynkäänniemi et al. 2019). Wilson interval, the balls taken as given."
     ),
     MeasurementName.REAL_CLASSIFIER_ACCURACY: (
-        "Share of the set's images that the classifier trained on real images (first seed) gives "
-        "the class of their original. Wilson interval over images."
+        "The reverse of the accuracy score: share of the set's images that the classifier "
+        "trained on real images (first seed) gives the class of their original. Wilson interval "
+        "over images."
     ),
     MeasurementName.REAL_CLASSIFIER_ENTROPY: (
         "Mean entropy of that classifier's softmax output, in nats. Student's t interval over "
         "images."
     ),
+    MeasurementName.KERNEL_DISTANCE: (
+        "Squared maximum mean discrepancy under a cubic kernel (KID, Binkowski et al. 2018), "
+        "unbiased, of all images. Negative values mean that the sets hardly differ. Normal "
+        "interval from the analytic error of the estimate over draws of both sets."
+    ),
+    MeasurementName.KERNEL_DISTANCE_OF_SUBSETS: (
+        "The same as the mean over random subsets, as most code reports it. Subsets share "
+        "images, so that no interval follows from their spread."
+    ),
+    MeasurementName.DENSITY: (
+        "Real k-nearest-neighbour balls that hold an image of the set, over k, in the mean "
+        "(Naeem et al. 2020): 1 where the set is as dense as the real one. Student's t "
+        "interval, the balls taken as given."
+    ),
+    MeasurementName.COVERAGE: (
+        "Share of real images whose k-nearest-neighbour ball holds an image of the set (Naeem "
+        "et al. 2020). Wilson interval, the balls taken as given."
+    ),
+    MeasurementName.RIM_RECALL: (
+        "Recall of the tenth of the real images of every class that is furthest from the class "
+        "centroid: whether the set still reaches unusual images."
+    ),
+    MeasurementName.RIM_COVERAGE: "Coverage of the same tenth.",
+    MeasurementName.TENTH_RECALL: (
+        "Recall of every tenth of the real images of a class, from the core to the rim, ordered "
+        "by the distance to the class centroid and by that to the k-th neighbour."
+    ),
+    MeasurementName.TENTH_COVERAGE: "Coverage of the same tenths.",
+    MeasurementName.CENTROID_DISTANCE_RATIO: (
+        "Mean distance of the set's images to the centroid of their class in the training set, "
+        "over that of real images: below 1 the set crowds in the core. Student's t interval, "
+        "centroids and real distances taken as given."
+    ),
+    MeasurementName.ALPHA_PRECISION: (
+        "Whether the set has as many images within every quantile ball around the real mean as "
+        "the real set (Alaa et al. 2022), 1 where it has; on the features themselves."
+    ),
+    MeasurementName.BETA_RECALL: (
+        "Whether real images are reached by as typical images of the set (Alaa et al. 2022)."
+    ),
+    MeasurementName.AUTHENTICITY: (
+        "Share of the set's images that are further from their nearest real image than that is "
+        "from another real one (Alaa et al. 2022). Copies lower it, and so do crowded images: "
+        "compare with the share against the held-out set, which nothing copies."
+    ),
+    MeasurementName.SOURCE_NEAREST: (
+        "Share of the set's images to which no training image is nearer than the one they were "
+        "made from. Wilson interval over images."
+    ),
+    MeasurementName.VENDI_SCORE: (
+        "Effective number of different images: exponential of the entropy of the eigenvalues of "
+        "their cosine matrix (Friedman & Dieng 2023). It grows with n: compare at equal n only."
+    ),
+    MeasurementName.FEATURE_LIKELIHOOD_DIVERGENCE: (
+        "How much worse held-out images are explained by Gaussians around the set's images, of "
+        "widths fitted to the training set, than by ones around real images (Jiralerspong et "
+        "al. 2023). Copies of training images explain nothing else and make it very large."
+    ),
+    MeasurementName.CLASS_FLIP_RATE: (
+        "Share of the set's images that the classifier trained on real images gives another "
+        "class than it gives their original. Wilson interval over images."
+    ),
 }
+
+NOT_LISTED = frozenset({"extractor_sha256", "class", "order", "tenth"})
+"""One extractor stands for the whole study, named above the list; parts are in the exports."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,7 +139,7 @@ def _recipe(measurement: Measurement) -> str:
     parts += [
         f"{key} {_text(value)}"
         for key, value in measurement.recipe.items()
-        if key != "extractor_sha256"  # one for the whole study, named above the list
+        if key not in NOT_LISTED
     ]
     if measurement.interval:
         interval = measurement.interval

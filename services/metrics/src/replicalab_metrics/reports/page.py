@@ -9,6 +9,7 @@ from importlib.resources import files
 from jinja2 import Environment, StrictUndefined
 from markupsafe import Markup
 
+from replicalab_metrics.reports.comparability import unlike_values
 from replicalab_metrics.reports.findings import findings
 from replicalab_metrics.reports.illustrations import Illustration
 from replicalab_metrics.reports.methods import methods
@@ -32,6 +33,7 @@ def report_page(study: Study, figures: Sequence[Illustration]) -> bytes:
         description=describe(study.spec),
         findings=findings(study.measurements),
         table=result_table(study.measurements),
+        warnings=unlike_values(study.measurements),
         figures=[(figure, _data_uri(figure)) for figure in figures],
         methods=methods(study.measurements),
         spec_json=json.dumps(study.spec.model_dump(mode="json"), indent=2, ensure_ascii=False),

@@ -4,12 +4,12 @@ from replicalab.domain import artifacts
 from replicalab.domain.tasks import Report
 from replicalab.engine.handlers import TaskContext
 from replicalab_metrics.reports.exports import results_csv, results_json
-from replicalab_metrics.reports.illustrations import illustrations
+from replicalab_metrics.reports.illustrations import ILLUSTRATIONS, illustrations
 from replicalab_metrics.reports.page import report_page
 from replicalab_metrics.reports.study import read_study
 
-STEPS = 7
-"""Five figures, the page, the numbers; only progress needs it."""
+STEPS = len(ILLUSTRATIONS) + 2
+"""The figures, the page, the numbers; only progress needs it."""
 
 
 def publish(context: TaskContext, params: Report) -> None:

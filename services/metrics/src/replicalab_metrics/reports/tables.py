@@ -7,16 +7,39 @@ from replicalab.domain.measures import Measurement, MeasurementName, Reference
 from replicalab_metrics.figures.curves import Curve, curve_of
 from replicalab_metrics.reports.wording import MEASURE_WORDS, format_unit, format_value
 
-COLUMNS: tuple[tuple[MeasurementName, Reference | None], ...] = (
-    (MeasurementName.ACCURACY, None),
-    (MeasurementName.FRECHET_DISTANCE, Reference.TRAIN),
-    (MeasurementName.FRECHET_DISTANCE, Reference.TEST),
-    (MeasurementName.PRECISION, Reference.TRAIN),
-    (MeasurementName.PRECISION, Reference.TEST),
-    (MeasurementName.RECALL, Reference.TRAIN),
-    (MeasurementName.RECALL, Reference.TEST),
-    (MeasurementName.REAL_CLASSIFIER_ACCURACY, None),
-    (MeasurementName.REAL_CLASSIFIER_ENTROPY, None),
+SINGLE = (
+    MeasurementName.ACCURACY,
+    MeasurementName.REAL_CLASSIFIER_ACCURACY,
+    MeasurementName.REAL_CLASSIFIER_ENTROPY,
+    MeasurementName.VENDI_SCORE,
+)
+"""Measured without a reference."""
+
+COLUMNS: tuple[tuple[MeasurementName, Reference | None], ...] = tuple(
+    (name, reference)
+    for name in (
+        MeasurementName.ACCURACY,
+        MeasurementName.FRECHET_DISTANCE,
+        MeasurementName.KERNEL_DISTANCE,
+        MeasurementName.KERNEL_DISTANCE_OF_SUBSETS,
+        MeasurementName.PRECISION,
+        MeasurementName.RECALL,
+        MeasurementName.DENSITY,
+        MeasurementName.COVERAGE,
+        MeasurementName.RIM_RECALL,
+        MeasurementName.RIM_COVERAGE,
+        MeasurementName.CENTROID_DISTANCE_RATIO,
+        MeasurementName.ALPHA_PRECISION,
+        MeasurementName.BETA_RECALL,
+        MeasurementName.AUTHENTICITY,
+        MeasurementName.SOURCE_NEAREST,
+        MeasurementName.VENDI_SCORE,
+        MeasurementName.FEATURE_LIKELIHOOD_DIVERGENCE,
+        MeasurementName.REAL_CLASSIFIER_ACCURACY,
+        MeasurementName.REAL_CLASSIFIER_ENTROPY,
+        MeasurementName.CLASS_FLIP_RATE,
+    )
+    for reference in ((None,) if name in SINGLE else tuple(Reference))
 )
 
 REFERENCE_WORDS = {Reference.TRAIN: "to training set", Reference.TEST: "to held-out set"}

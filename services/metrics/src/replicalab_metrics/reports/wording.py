@@ -34,6 +34,22 @@ MEASURE_WORDS = {
     MeasurementName.REAL_CLASSIFIER_ACCURACY: "real classifier's accuracy",
     MeasurementName.REAL_CLASSIFIER_ENTROPY: "real classifier's entropy",
     MeasurementName.HELD_OUT_ENTROPY: "real classifier's entropy on held-out images",
+    MeasurementName.KERNEL_DISTANCE: "kernel distance",
+    MeasurementName.KERNEL_DISTANCE_OF_SUBSETS: "kernel distance, mean over subsets",
+    MeasurementName.DENSITY: "density",
+    MeasurementName.COVERAGE: "coverage",
+    MeasurementName.RIM_RECALL: "recall of the rim",
+    MeasurementName.RIM_COVERAGE: "coverage of the rim",
+    MeasurementName.TENTH_RECALL: "recall by tenth",
+    MeasurementName.TENTH_COVERAGE: "coverage by tenth",
+    MeasurementName.CENTROID_DISTANCE_RATIO: "distance to the class centroid",
+    MeasurementName.ALPHA_PRECISION: "alpha-precision",
+    MeasurementName.BETA_RECALL: "beta-recall",
+    MeasurementName.AUTHENTICITY: "authenticity",
+    MeasurementName.SOURCE_NEAREST: "source is the nearest",
+    MeasurementName.VENDI_SCORE: "Vendi score",
+    MeasurementName.FEATURE_LIKELIHOOD_DIVERGENCE: "feature likelihood divergence",
+    MeasurementName.CLASS_FLIP_RATE: "class-flip rate",
 }
 
 
