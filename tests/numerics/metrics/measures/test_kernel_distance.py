@@ -7,7 +7,11 @@ import pytest
 
 from replicalab_metrics.measures import kernels, tiles
 from replicalab_metrics.measures.inputs import UnmeasurableInput
-from replicalab_metrics.measures.kernel_distance import kernel_distance, subset_kernel_distances
+from replicalab_metrics.measures.kernel_distance import (
+    kernel_distance,
+    paired_kernel_distance,
+    subset_kernel_distances,
+)
 
 Golden = tuple[dict[str, Any], np.ndarray, np.ndarray]
 
@@ -85,6 +89,70 @@ def test_the_standard_error_is_the_spread_over_new_draws(shift: float) -> None:
         variances.append(error**2)
     # 600 draws know a spread to 3 %, and less where the cubic kernel has heavy tails.
     assert np.sqrt(np.mean(variances)) == pytest.approx(np.std(values), rel=0.1)
+
+
+def given_classes(rng: np.random.Generator, n: int) -> tuple[np.ndarray, np.ndarray]:
+    """Three well separated classes of equal size."""
+    labels = np.arange(n) % 3
+    return 2 * np.eye(3, 4)[labels] + rng.standard_normal((n, 4)), labels
+
+
+@pytest.mark.parametrize("shift", [0.0, 0.3], ids=["equal sets", "shifted sets"])
+def test_given_class_sizes_count_neither_as_distance_nor_as_error(shift: float) -> None:
+    rng = np.random.default_rng(4)
+    found = []
+    for _ in range(300):
+        (real, real_labels), (fake, fake_labels) = given_classes(rng, 60), given_classes(rng, 39)
+        found.append(kernel_distance(real, fake + shift, real_labels, fake_labels))
+    values, errors = np.array(found).T
+    assert np.sqrt(np.mean(errors**2)) == pytest.approx(np.std(values), rel=0.15)
+    if shift == 0:
+        assert abs(values.mean()) < 3 * values.std() / np.sqrt(len(values))
+
+
+def test_pairs_vary_together() -> None:
+    rng = np.random.default_rng(5)
+    found = []
+    for _ in range(300):
+        real, labels = given_classes(rng, 60)
+        fake = real + 0.3 + 0.3 * rng.standard_normal(real.shape)
+        found.append(paired_kernel_distance(real, fake, labels))
+    values, errors = np.array(found).T
+    assert np.sqrt(np.mean(errors**2)) == pytest.approx(np.std(values), rel=0.15)
+
+
+@pytest.mark.parametrize("rows", [17, 60])
+def test_pairs_are_summed_up_in_tiles(
+    pair: tuple[np.ndarray, np.ndarray], rows: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    real, fake = pair[0][:50], pair[1]
+    labels = np.arange(50) % 4
+    whole, apart = paired_kernel_distance(real, fake, labels), kernel_distance(*pair)
+    classes = kernel_distance(real, fake, labels, labels)
+    monkeypatch.setattr(tiles, "TILE_ROWS", rows)
+    assert paired_kernel_distance(real, fake, labels) == pytest.approx(whole, rel=1e-9)
+    assert kernel_distance(real, fake, labels, labels) == pytest.approx(classes, rel=1e-9)
+    assert kernel_distance(*pair) == pytest.approx(apart, rel=1e-9)
+
+
+def test_a_set_is_at_distance_zero_from_itself_without_doubt(
+    pair: tuple[np.ndarray, np.ndarray],
+) -> None:
+    real, _ = pair
+    assert paired_kernel_distance(real, real.copy()) == (0, 0)
+
+
+def test_a_class_too_small_to_stand_alone_is_taken_as_drawn(
+    pair: tuple[np.ndarray, np.ndarray],
+) -> None:
+    real, fake = pair
+    labels = np.r_[0, 0, np.full(68, 1)]
+    assert kernel_distance(real, fake, labels) == kernel_distance(real, fake)
+
+
+def test_sets_of_unlike_size_are_no_pairs(pair: tuple[np.ndarray, np.ndarray]) -> None:
+    with pytest.raises(UnmeasurableInput, match="70 sources are no pairs with 50"):
+        paired_kernel_distance(*pair)
 
 
 def test_equal_distributions_are_at_distance_zero_on_average() -> None:

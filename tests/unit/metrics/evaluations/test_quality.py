@@ -90,6 +90,15 @@ def test_both_real_sets_are_references(sets: Sets, measure: MeasureSpec, names: 
         assert m.recipe["n_reference"] == (60 if m.reference is TRAIN else 50)
 
 
+def test_the_training_set_is_at_kernel_distance_zero_from_itself(sets: Sets) -> None:
+    _, train, test = sets
+    to_train, to_test = measured(KernelDistanceMeasure(), train, train, test)
+    assert to_train.interval is not None
+    assert (to_train.interval.low, to_train.value, to_train.interval.high) == (0, 0, 0)
+    assert to_test.interval is not None
+    assert to_test.interval.low < 0 < to_test.interval.high
+
+
 def test_kernel_distances_of_subsets_are_reported_where_asked(sets: Sets) -> None:
     asked = KernelDistanceMeasure(subsets=KernelSubsets(count=5, size=20, seed=3))
     found = measured(asked, *sets)

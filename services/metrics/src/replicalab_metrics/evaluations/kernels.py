@@ -19,6 +19,7 @@ from replicalab_metrics.measures.intervals import LEVEL
 from replicalab_metrics.measures.kernel_distance import (
     KernelDistance,
     kernel_distance,
+    paired_kernel_distance,
     subset_kernel_distances,
 )
 
@@ -36,7 +37,12 @@ def measure(sets: ComparedSets, place: Evaluate) -> Iterator[Measurement]:
 
 def _of_all(sets: ComparedSets, place: Evaluate, reference: Reference) -> Measurement:
     real, fake = sets.reference(reference), sets.fake
-    distance = kernel_distance(real.features, fake.features)
+    is_paired = sets.are_paired(reference)
+    distance = (
+        paired_kernel_distance(real.features, fake.features, fake.labels)
+        if is_paired
+        else kernel_distance(real.features, fake.features, real.labels, fake.labels)
+    )
     return Measurement(
         name=MeasurementName.KERNEL_DISTANCE,
         t_re=place.t_re,
@@ -46,20 +52,19 @@ def _of_all(sets: ComparedSets, place: Evaluate, reference: Reference) -> Measur
         unit=UNIT,
         n=len(fake),
         n_unit="images",
-        interval=_interval(distance, is_paired=sets.are_paired(reference)),
+        interval=_interval(distance, "pairs" if is_paired else "images of both sets"),
         recipe={**sets.recipe(reference), "kernel": "(x.y / dimension + 1)^3"},
     )
 
 
-def _interval(distance: KernelDistance, *, is_paired: bool) -> Interval:
-    """Normal interval; wider than needed where image and reconstruction rise and fall together."""
+def _interval(distance: KernelDistance, images: str) -> Interval:
+    """Normal interval; class sizes are given, not drawn."""
     margin = float(scipy.stats.norm.ppf((1 + LEVEL) / 2)) * distance.standard_error
-    drawn = "taking pairs as independent" if is_paired else "of both sets"
     return Interval(
         low=distance.value - margin,
         high=distance.value + margin,
         level=LEVEL,
-        method=f"normal, analytic error over images, {drawn}",
+        method=f"normal, analytic error over {images}",
     )
 
 

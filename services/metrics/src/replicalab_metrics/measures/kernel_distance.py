@@ -3,8 +3,13 @@
 The squared maximum mean discrepancy under k(x, y) = (x.y / dim + 1)^3 by its unbiased estimator
 (Gretton et al. 2012, eq. 3): of all samples at once with an analytic standard error, or of random
 subsets, whose mean is what most code reports.
+
+The estimator is unbiased for independent draws. Two things in a replication study are not: a
+reconstruction and its source are a pair, and class sizes are chosen. Pairs are therefore not
+compared with themselves (eq. 4 of Gretton et al.), and means are taken class by class.
 """
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -12,7 +17,15 @@ import numpy as np
 from jaxtyping import Float, Float64, Int
 
 from replicalab_metrics.measures.inputs import UnmeasurableInput, check_finite
-from replicalab_metrics.measures.kernels import strips_between, strips_within
+from replicalab_metrics.measures.kernels import (
+    Strip,
+    paired_strips,
+    strips_between,
+    strips_within,
+)
+
+LEAST_CLASS = 3
+"""Samples of a class from whose pairs own effects and interactions can be told apart."""
 
 
 class KernelDistance(NamedTuple):
@@ -28,33 +41,72 @@ class KernelDistance(NamedTuple):
 
 
 def kernel_distance(
-    real: Float[np.ndarray, "real dim"], fake: Float[np.ndarray, "fake dim"]
+    real: Float[np.ndarray, "real dim"],
+    fake: Float[np.ndarray, "fake dim"],
+    real_labels: Int[np.ndarray, " real"] | None = None,
+    fake_labels: Int[np.ndarray, " fake"] | None = None,
 ) -> KernelDistance:
-    """The distance by all samples, with its standard error.
+    """The distance of independent sets by all samples, with its standard error.
 
     The error is that of a two-sample U-statistic by Hoeffding's decomposition (Serfling 1980, sec.
     5.2 and 5.3): the variance of the samples' own effects and of their interactions, estimated as
     in an analysis of variance. It also holds for equal distributions, where the former vanish.
+
+    Args:
+        real: One set.
+        fake: The other; their order does not matter.
+        real_labels: Classes of ``real`` where their sizes are given rather than drawn. A set with
+            a class of fewer than ``LEAST_CLASS`` samples is taken as drawn from all classes.
+        fake_labels: The same for ``fake``.
 
     Raises:
         UnmeasurableInput: Fewer than four samples in a set, or features that are not finite.
     """
     _check(real, fake, at_least=4)
     centre = real.mean(axis=0, dtype=np.float64)
-    of_real, of_fake = _sums_within(real, centre), _sums_within(fake, centre)
-    between = _sums_between(real, fake, centre)
-    n, m = len(real), len(fake)
-    real_means, fake_means = of_real.rows / (n - 1), of_fake.rows / (m - 1)
-    value = real_means.mean() + fake_means.mean() - 2 * between.rows.mean() / m
-    real_effects = real_means - between.rows / m
-    fake_effects = fake_means - between.columns / n
+    reals, fakes = _Classes.of(real, real_labels), _Classes.of(fake, fake_labels)
+    of_real = _Within.of(strips_within(real, centre), reals)
+    of_fake = _Within.of(strips_within(fake, centre), fakes)
+    between = _Between.of(strips_between(real, fake, centre), reals, fakes)
+    real_effects = of_real.means - between.row_means
+    fake_effects = of_fake.means - between.column_means
+    value = reals.mean(of_real.means) + fakes.mean(of_fake.means)
     variance = (
-        4 * real_effects.var(ddof=1) / n
-        + 4 * fake_effects.var(ddof=1) / m
-        - 2 * of_real.interaction_variance_within() / (n * (n - 1))
-        - 2 * of_fake.interaction_variance_within() / (m * (m - 1))
-        - 4 * between.interaction_variance_between() / (n * m)
+        4 * reals.variance_of_mean(real_effects)
+        + 4 * fakes.variance_of_mean(fake_effects)
+        - of_real.overcount
+        - of_fake.overcount
+        - between.overcount
     )
+    return _distance_of(value - 2 * reals.mean(between.row_means), variance)
+
+
+def paired_kernel_distance(
+    real: Float[np.ndarray, "real dim"],
+    fake: Float[np.ndarray, "fake dim"],
+    labels: Int[np.ndarray, " real"] | None = None,
+) -> KernelDistance:
+    """The distance of samples made one from the other; zero without error for equal ones.
+
+    Args:
+        real: Sources.
+        fake: What was made of each.
+        labels: Classes of the pairs where their sizes are given, as above.
+
+    Raises:
+        UnmeasurableInput: Not one of ``fake`` for each of ``real``, fewer than four, not finite.
+    """
+    _check(real, fake, at_least=4)
+    if len(real) != len(fake):
+        raise UnmeasurableInput(f"{len(real)} sources are no pairs with {len(fake)} samples.")
+    classes = _Classes.of(real, labels)
+    strips = paired_strips(real, fake, real.mean(axis=0, dtype=np.float64))
+    of_pairs = _Within.of(strips, classes)
+    variance = 4 * classes.variance_of_mean(of_pairs.means) - of_pairs.overcount
+    return _distance_of(classes.mean(of_pairs.means), variance)
+
+
+def _distance_of(value: float, variance: float) -> KernelDistance:
     return KernelDistance(float(value), float(np.sqrt(max(variance, 0.0))))
 
 
@@ -102,56 +154,121 @@ def _check(
 
 
 @dataclass(frozen=True, slots=True)
-class _Sums:
-    """Sums of a kernel matrix by row and by column, and the sum of its squares."""
+class _Classes:
+    """Which class each sample belongs to; one class where sizes are not given.
 
-    rows: Float64[np.ndarray, " row"]
-    columns: Float64[np.ndarray, " column"]
-    squares: float
+    Attributes:
+        members: One where a sample belongs to a class, else zero.
+        sizes: Of the classes.
+    """
 
-    def interaction_variance_within(self) -> float:
-        """Variance of what the two samples of a pair do not explain each by itself.
+    members: Float64[np.ndarray, "sample class_"]
+    sizes: Float64[np.ndarray, " class_"]
 
-        The residual of a symmetric layout without diagonal (Griffing 1956, method 4).
-        """
-        n, total = len(self.rows), self.rows.sum()
-        effects = (self.rows**2).sum() / (n - 2) - total**2 / (n * (n - 2))
-        overall = total**2 / (2 * n * (n - 1))
-        return float((self.squares / 2 - effects - overall) / (n * (n - 3) / 2))
+    @classmethod
+    def of(
+        cls, features: Float[np.ndarray, "sample dim"], labels: Int[np.ndarray, " sample"] | None
+    ) -> "_Classes":
+        one_class = np.zeros(len(features), dtype=np.int64)
+        _, number, sizes = np.unique(
+            one_class if labels is None else labels, return_inverse=True, return_counts=True
+        )
+        if sizes.min() < LEAST_CLASS:
+            number, sizes = one_class, np.array([len(features)])
+        return cls(np.eye(len(sizes))[number], sizes.astype(np.float64))
 
-    def interaction_variance_between(self) -> float:
-        """The same for pairs of two sets: a two-way layout without repetition."""
-        n, m = len(self.rows), len(self.columns)
-        overall = self.rows.sum() ** 2 / (n * m)
-        effects = (self.rows**2).sum() / m + (self.columns**2).sum() / n - 2 * overall
-        return float((self.squares - effects - overall) / ((n - 1) * (m - 1)))
+    @property
+    def n(self) -> int:
+        return len(self.members)
+
+    @property
+    def weights(self) -> Float64[np.ndarray, " class_"]:
+        """Share of the samples in every class."""
+        return self.sizes / self.n
+
+    def mean(self, values: Float64[np.ndarray, " sample"]) -> float:
+        return float(values.mean())
+
+    def variance_of_mean(self, values: Float64[np.ndarray, " sample"]) -> float:
+        """Of the mean over samples whose class sizes are given."""
+        class_means = values @ self.members / self.sizes
+        residuals = values - self.members @ class_means
+        return float(residuals @ residuals / (self.n - len(self.sizes)) / self.n)
 
 
-def _sums_within(
-    features: Float[np.ndarray, "sample dim"], centre: Float64[np.ndarray, " dim"]
-) -> _Sums:
-    """Over all ordered pairs of different samples."""
-    sums, squares = np.zeros(len(features)), 0.0
-    for strip in strips_within(features, centre):
-        sums[strip.rows] += strip.kernel.sum(axis=1)
-        squares += float(np.vdot(strip.kernel, strip.kernel)) * (1 + strip.is_mirrored)
-        if strip.is_mirrored:
-            sums[strip.columns] += strip.kernel.sum(axis=0)
-    return _Sums(sums, sums, squares)
+@dataclass(frozen=True, slots=True)
+class _Within:
+    """A symmetric kernel matrix without its diagonal, summed up.
+
+    Attributes:
+        means: Of every row: over each class of columns, then over classes by their weights.
+        overcount: Variance that the spread of ``means`` counts beyond that of the overall mean,
+            because each interaction of two samples is in both their means.
+    """
+
+    means: Float64[np.ndarray, " sample"]
+    overcount: float
+
+    @classmethod
+    def of(cls, strips: Iterable[Strip], classes: _Classes) -> "_Within":
+        sums, squares = np.zeros_like(classes.members), 0.0
+        for strip in strips:
+            sums[strip.rows] += strip.kernel @ classes.members[strip.columns]
+            squares += float(np.vdot(strip.kernel, strip.kernel)) * (1 + strip.is_mirrored)
+            if strip.is_mirrored:
+                sums[strip.columns] += strip.kernel.T @ classes.members[strip.rows]
+        sizes = classes.sizes - classes.members  # a sample has no partner in itself
+        means = (sums / sizes) @ classes.weights
+        n = classes.n
+        freedom = (n - len(classes.sizes)) ** 2 - n - len(classes.sizes)
+        interactions = max(squares - _explained_within(sums, classes), 0.0) / freedom
+        return cls(means, 2 * interactions / (n * (n - 1)))
 
 
-def _sums_between(
-    left: Float[np.ndarray, "left dim"],
-    right: Float[np.ndarray, "right dim"],
-    centre: Float64[np.ndarray, " dim"],
-) -> _Sums:
-    """Over all pairs of a sample of each set."""
-    rows, columns, squares = np.zeros(len(left)), np.zeros(len(right)), 0.0
-    for strip in strips_between(left, right, centre):
-        rows[strip.rows] += strip.kernel.sum(axis=1)
-        columns[strip.columns] += strip.kernel.sum(axis=0)
-        squares += float(np.vdot(strip.kernel, strip.kernel))
-    return _Sums(rows, columns, squares)
+def _explained_within(sums: Float64[np.ndarray, "sample class_"], classes: _Classes) -> float:
+    """Sum of squares that the samples' own effects explain, block by block of two classes.
+
+    Blocks of unlike classes are two-way layouts, those of a class with itself symmetric ones
+    without diagonal (Griffing 1956, method 4); every pair counts in both orders.
+    """
+    sizes, members = classes.sizes, classes.members
+    own = (sums * members).sum(axis=1)
+    blocks = members.T @ sums
+    totals = np.diag(blocks)
+    others = (sums**2 / sizes).sum() - (own**2 / (members @ sizes)).sum()
+    unlike = (blocks**2 / np.outer(sizes, sizes)).sum() - (totals**2 / sizes**2).sum()
+    alike = 2 * (own**2 @ members - totals**2 / sizes) / (sizes - 2) + totals**2 / (
+        sizes * (sizes - 1)
+    )
+    return float(2 * others - unlike + alike.sum())
+
+
+@dataclass(frozen=True, slots=True)
+class _Between:
+    """A kernel matrix of two sets, summed up; attributes as above, for rows and for columns."""
+
+    row_means: Float64[np.ndarray, " row"]
+    column_means: Float64[np.ndarray, " column"]
+    overcount: float
+
+    @classmethod
+    def of(cls, strips: Iterable[Strip], left: _Classes, right: _Classes) -> "_Between":
+        rows = np.zeros((left.n, len(right.sizes)))
+        columns, squares = np.zeros((right.n, len(left.sizes))), 0.0
+        for strip in strips:
+            rows[strip.rows] += strip.kernel @ right.members[strip.columns]
+            columns[strip.columns] += strip.kernel.T @ left.members[strip.rows]
+            squares += float(np.vdot(strip.kernel, strip.kernel))
+        blocks = left.members.T @ rows
+        explained = (rows**2 / right.sizes).sum() + (columns**2 / left.sizes).sum()
+        explained -= (blocks**2 / np.outer(left.sizes, right.sizes)).sum()
+        freedom = (left.n - len(left.sizes)) * (right.n - len(right.sizes))
+        interactions = max(squares - explained, 0.0) / freedom
+        return cls(
+            (rows / right.sizes) @ right.weights,
+            (columns / left.sizes) @ left.weights,
+            4 * interactions / (left.n * right.n),
+        )
 
 
 def _distance(real: Float[np.ndarray, "real dim"], fake: Float[np.ndarray, "fake dim"]) -> float:

@@ -61,6 +61,35 @@ def strips_between(
             yield from _strips(block, _Block.of(right, columns, centre), is_mirrored=False)
 
 
+def paired_strips(
+    real: Float[np.ndarray, "pair dim"],
+    fake: Float[np.ndarray, "pair dim"],
+    centre: Float64[np.ndarray, " dim"],
+) -> Iterator[Strip]:
+    """k(x, x') + k(y, y') - k(x, y') - k(y, x') of pairs (x, y), as ``strips_within``."""
+    runs = list(row_blocks(len(real)))
+    for number, rows in enumerate(runs):
+        left = _Block.of(real, rows, centre), _Block.of(fake, rows, centre)
+        for columns in runs[number:]:
+            is_mirrored = columns != rows
+            right = (
+                (_Block.of(real, columns, centre), _Block.of(fake, columns, centre))
+                if is_mirrored
+                else left
+            )
+            kernels = [
+                _strips(one, other, is_mirrored=is_mirrored) for one in left for other in right
+            ]
+            for alike, across, back, also_alike in zip(*kernels, strict=True):
+                alike.kernel[...] += also_alike.kernel
+                alike.kernel[...] -= across.kernel
+                alike.kernel[...] -= back.kernel
+                if not is_mirrored:
+                    here = np.arange(alike.rows.start, alike.rows.stop)
+                    alike.kernel[here - alike.rows.start, here - rows.start] = 0
+                yield alike
+
+
 @dataclass(frozen=True, slots=True)
 class _Block:
     """Centred samples, and their part of what x.y / dim + 1 is beyond the product of these.

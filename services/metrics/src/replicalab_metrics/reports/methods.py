@@ -37,7 +37,8 @@ DEFINITIONS = {
     ),
     MeasurementName.KERNEL_DISTANCE: (
         "Squared maximum mean discrepancy under a cubic kernel (KID, Binkowski et al. 2018), "
-        "unbiased, of all images. Negative values mean that the sets hardly differ. Normal "
+        "unbiased, of all images: an image is not compared with its own reconstruction, and "
+        "class sizes are taken as given. Negative values mean that the sets hardly differ. Normal "
         "interval from the analytic error of the estimate over draws of both sets."
     ),
     MeasurementName.KERNEL_DISTANCE_OF_SUBSETS: (
