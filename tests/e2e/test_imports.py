@@ -1,4 +1,4 @@
-"""A published snapshot, brought over REST to real servers, reconstructs images."""
+"""Generators and data sets, brought over REST to real servers, are used there."""
 
 from pathlib import Path
 
@@ -8,14 +8,22 @@ import torch
 
 from replicalab import Lab
 from replicalab.domain import artifacts
-from replicalab.domain.generator_resources import GeneratorRead, GeneratorState
+from replicalab.domain.datasets import RegisteredDataset
+from replicalab.domain.generator_resources import GeneratorRead
+from replicalab.domain.generators import EdmTraining
+from replicalab.domain.import_states import ImportState
+from replicalab.domain.networks import DdpmppNetwork
 from replicalab.domain.samplers import HeunSampler
-from replicalab.domain.tasks import Reconstruct
+from replicalab.domain.specs import TrainingSpec
+from replicalab.domain.states import ExperimentState
+from replicalab.domain.tasks import Reconstruct, TaskKind
 from replicalab.engine.handlers import MemoryContext
 from replicalab.stack.embedded import EmbeddedStack
 from replicalab.storage.image_sets import ImageSet
 from replicalab_worker.pipelines.reconstruction import Reconstruction
+from tests.fixtures.dataset_files import pets, zipped
 
+SMALL_NETWORK = DdpmppNetwork(channels=8, channel_mult=(1,), blocks=1)
 pytestmark = [
     pytest.mark.integration,
     pytest.mark.slow,
@@ -69,7 +77,7 @@ def test_a_snapshot_that_is_brought_reconstructs_images(
     with Lab(stack.url, stack.token) as lab:
         brought = lab.generators.import_file(SNAPSHOT, name="published", licence=LICENCE)
         ready = lab.generators.wait(brought, timeout_seconds=120)
-        assert ready.state is GeneratorState.READY, ready.problem
+        assert ready.state is ImportState.READY, ready.problem
         assert ready.licence == LICENCE
         outputs = outputs_of(lab, ready, tmp_path)
     near, far = (reconstructed(outputs, images, t_re) for t_re in (1, STEPS))
@@ -87,7 +95,7 @@ def test_a_hostile_file_is_refused_and_the_worker_lives_on(
     with Lab(stack.url, stack.token) as lab:
         brought = lab.generators.import_file(file, name="evil", licence="unknown")
         refused = lab.generators.wait(brought, timeout_seconds=120)
-        assert refused.state is GeneratorState.REFUSED
+        assert refused.state is ImportState.REFUSED
         assert "os.system" in (refused.problem or "")
         assert lab.artifacts(refused.experiment_id) == []
         lab.generators.delete(refused)
@@ -97,3 +105,33 @@ def test_a_hostile_file_is_refused_and_the_worker_lives_on(
 
 def _text(text: str) -> bytes:
     return len(text).to_bytes(4, "little") + text.encode()
+
+
+def test_a_data_set_that_is_brought_trains_a_generator(
+    stack: EmbeddedStack, tmp_path: Path
+) -> None:
+    file = tmp_path / "pets.zip"
+    file.write_bytes(zipped(pets(10)))
+    training = EdmTraining(images=20, batch_size=10, network=SMALL_NETWORK, is_conditional=True)
+    with Lab(stack.url, stack.token) as lab:
+        brought = lab.datasets.import_file(file, name="pets", licence="CC0")
+        ready = lab.datasets.wait(brought, timeout_seconds=120)
+        assert ready.state is ImportState.READY, ready.problem
+        spec = TrainingSpec(name="pets", dataset=RegisteredDataset(name="pets"), training=training)
+        trained = lab.wait(lab.submit(spec), timeout_seconds=120)
+        assert trained.state is ExperimentState.SUCCEEDED
+        kinds = {task.kind: task.state for task in lab.tasks(trained)}
+        assert kinds.keys() == {TaskKind.IMPORT_DATASET, TaskKind.TRAIN_GENERATOR}
+        assert trained.reused_tasks == 1
+
+
+def test_a_bomb_is_refused_and_the_worker_lives_on(stack: EmbeddedStack, tmp_path: Path) -> None:
+    file = tmp_path / "bomb.zip"
+    file.write_bytes(zipped(pets() | {"cats/bomb.png": bytes(2**26)}))
+    with Lab(stack.url, stack.token) as lab:
+        brought = lab.datasets.import_file(file, name="bomb", licence="unknown")
+        refused = lab.datasets.wait(brought, timeout_seconds=120)
+        assert refused.state is ImportState.REFUSED
+        assert "cats/bomb.png unpacks to more than" in (refused.problem or "")
+        assert lab.artifacts(refused.experiment_id) == []
+        lab.datasets.delete(refused)

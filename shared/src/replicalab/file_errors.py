@@ -33,13 +33,54 @@ class DatasetUnavailable(FileUnavailable):
 
 
 class InvalidDataset(InvalidRequest):
-    """A folder of images is not a data set, or not the one that the specification describes."""
+    """Images in a folder or an uploaded file are not a data set, or not the one described."""
 
     slug = "invalid-dataset"
-    title = "The folder of images is not the data set described"
+    title = "The images are not the data set described"
     remedy = (
-        "Correct the files that the detail names, or take the specification that "
-        "`replicalab datasets describe FOLDER` prints of the folder as it is now."
+        "Correct what the detail names, and import the file again; for a folder, take the "
+        "specification that `replicalab datasets describe FOLDER` prints of it as it is now."
+    )
+
+
+class ArchiveLimits(InvalidDataset):
+    """An uploaded file would unpack to more than is read: entries, bytes, ratio or depth."""
+
+    slug = "archive-limits"
+    title = "The file unpacks to too much"
+    remedy = (
+        "Pack the images once, as they are, without archives inside; the limits are in "
+        "docs/datasets.md. Split or scale down a data set that is really larger."
+    )
+
+
+class UnsafeArchivePath(InvalidDataset):
+    """An entry of an archive is no plain file under a plain name of its own."""
+
+    slug = "unsafe-archive-path"
+    title = "The archive holds an unsafe path"
+    remedy = (
+        "Pack a folder of class folders with plain files: no links, no absolute paths, no `..`, no "
+        "name twice, none that differs from another in capitals alone."
+    )
+
+
+class ImageLimits(InvalidDataset):
+    """An image claims more pixels than is read."""
+
+    slug = "image-limits"
+    title = "An image is too large"
+    remedy = "Scale the image that the detail names down, or leave it out."
+
+
+class UnknownDataset(InvalidRequest):
+    """The specification names a data set that the project does not have, or not in this version."""
+
+    slug = "unknown-dataset"
+    title = "No such data set"
+    remedy = (
+        "Use a data set that the detail lists (`replicalab datasets list` shows them), or import "
+        "it; leave `version` and `contents` out to take what the name stands for now."
     )
 
 

@@ -157,8 +157,24 @@ class GeneratorInUse(Conflict):
     remedy = "Wait for the experiments that the detail names, or cancel them."
 
 
+class DatasetNotFound(NotFound):
+    """No imported data set has this id, or the caller may not see it."""
+
+    slug = "dataset-not-found"
+    title = "Data set not found"
+    remedy = "`replicalab datasets list` and `GET /v1/datasets` show the data sets there are."
+
+
+class DatasetInUse(Conflict):
+    """The data set is being imported, or an unfinished experiment needs it."""
+
+    slug = "dataset-in-use"
+    title = "The data set is in use"
+    remedy = "Wait for the experiments that the detail names, or cancel them."
+
+
 class NameTaken(Conflict):
-    """Another user, project or generator has the name."""
+    """Another user, project, generator or data set has the name."""
 
     slug = "name-taken"
     title = "The name is taken"

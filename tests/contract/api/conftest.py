@@ -21,24 +21,25 @@ from replicalab.db.models import Base
 from replicalab.domain.artifacts import NamedArtifact
 from replicalab.domain.measures import Interval, Measurement
 from replicalab.domain.tasks import Queue, TaskKind
+from replicalab.engine.datasets import Datasets
 from replicalab.engine.experiments import Experiments
 from replicalab.engine.failures import classify
 from replicalab.engine.generators import Generators
-from replicalab.engine.handlers import MemoryContext
+from replicalab.engine.handlers import Handler, MemoryContext
 from replicalab.engine.task_store import TaskStore
-from replicalab.errors import UnsafeCheckpoint
+from replicalab.errors import InvalidRequest
 from replicalab.settings import KeepingSettings
 from replicalab.stack.postgres import EmbeddedPostgres
 from replicalab.storage.artifacts import ArtifactStore
 from replicalab.storage.local import LocalObjectStore
 from replicalab.storage.objects import ObjectStore
 from replicalab_api.accounts.routers import account_routers, login_router, provider_router
+from replicalab_api.datasets.routes import router as datasets_router
 from replicalab_api.experiments.changes import router as changes_router
 from replicalab_api.experiments.examples import SMALL_STUDY
 from replicalab_api.experiments.routes import router as experiments_router
 from replicalab_api.experiments.visible import LabExperiments
 from replicalab_api.generators.routes import router as generators_router
-from replicalab_api.generators.visible import LabGenerators
 from replicalab_api.health.routes import ReadinessCheck
 from replicalab_api.health.routes import router as health_router
 from replicalab_api.http.application import build_app
@@ -52,6 +53,7 @@ from replicalab_api.identity.passwords import Passwords
 from replicalab_api.identity.services import AccountServices, account_services
 from replicalab_api.identity.token_text import Pepper
 from replicalab_api.limits.buckets import LocalBuckets
+from replicalab_api.imports.visible import LabImports
 from replicalab_api.rules import RULES
 from replicalab_api.settings import LimitSettings
 from replicalab_api.storage.routes import router as storage_router
@@ -63,6 +65,7 @@ from replicalab_api.webhooks.signatures import WebhookSecrets
 from replicalab_api.webhooks.visible import LabWebhooks
 from replicalab_api.workers.routes import router as workers_router
 from replicalab_api.workers.service import LabWorkers
+from replicalab_worker.pipelines.dataset_import import DatasetImport
 from replicalab_worker.pipelines.generator_import import import_generator
 from tests.fixtures.limits import UNLIMITED
 from tests.fixtures.snapshots import KWARGS, official, small_tensors
@@ -72,6 +75,10 @@ PEPPER = "the pepper of the contract tests, long enough"
 WORKER = "test-worker"
 LOOPBACK = (ip_network("127.0.0.0/8"), ip_network("::1/128"))
 MAX_SNAPSHOT_BYTES = 4 * 2**20
+IMPORTERS: dict[str, Handler] = {
+    TaskKind.IMPORT_GENERATOR: import_generator,
+    TaskKind.IMPORT_DATASET: DatasetImport(2**30),
+}
 OUTPUTS = {TaskKind.TRAIN_GENERATOR: TRAINING_ARTIFACTS}
 MEASURED = Measurement(
     name="accuracy",
@@ -149,6 +156,7 @@ def app(
             experiments_router,
             changes_router,
             generators_router,
+            datasets_router,
             workers_router,
             storage_router,
             webhooks_router,
@@ -158,8 +166,10 @@ def app(
             "experiments": LabExperiments(Experiments(database, ArtifactStore(objects)), database),
             "workers": LabWorkers(database),
             "accounts": accounts,
-            "generators": LabGenerators(Generators(database, ArtifactStore(objects)), database),
+            "generators": LabImports(Generators(database, ArtifactStore(objects)), database),
+            "datasets": LabImports(Datasets(database, ArtifactStore(objects)), database),
             "max_snapshot_bytes": MAX_SNAPSHOT_BYTES,
+            "max_dataset_bytes": MAX_SNAPSHOT_BYTES,
             "objects": objects,
             "storage": LabStorage(database, objects, KeepingSettings()),
             "cursors": CursorCodec(TOKEN),
@@ -278,8 +288,8 @@ def import_it(database: Database, objects: ObjectStore) -> Callable[[], None]:
         params: Any = claimed.params
         context = MemoryContext(files=[artifacts.read(params.file)])
         try:
-            import_generator(context, params)
-        except UnsafeCheckpoint as error:
+            IMPORTERS[claimed.params.kind](context, params)
+        except InvalidRequest as error:
             text = f"{error.title}: {error.detail}"
             tasks.fail(task_id, claimed.epoch, classify(error), text)
             return

@@ -10,7 +10,7 @@ from typer.testing import CliRunner, Result
 from replicalab.cli.app import app
 from replicalab.cli.exits import ExitCode
 from replicalab.client.lab import Lab
-from replicalab.domain.generator_resources import GeneratorState
+from replicalab.domain.import_states import ImportState
 from replicalab.errors import BodyTooLarge
 from replicalab.refusals import GeneratorInUse, GeneratorNotFound, NameTaken
 from tests.contract.api.conftest import MAX_SNAPSHOT_BYTES, TOKEN
@@ -49,7 +49,7 @@ def test_a_generator_is_brought_awaited_found_and_deleted(
     lab: Lab, file: Path, import_it: Callable[[], None]
 ) -> None:
     brought = lab.generators.import_file(file, name="theirs", licence="CC BY-NC-SA 4.0")
-    assert brought.state is GeneratorState.IMPORTING
+    assert brought.state is ImportState.IMPORTING
     with pytest.raises(TimeoutError):
         lab.generators.wait(brought, timeout_seconds=0)
     with pytest.raises(GeneratorInUse):
@@ -58,7 +58,7 @@ def test_a_generator_is_brought_awaited_found_and_deleted(
     importing.start()
     ready = lab.generators.wait(brought, timeout_seconds=30)
     importing.join()
-    assert ready.state is GeneratorState.READY
+    assert ready.state is ImportState.READY
     assert ready.form is not None
     assert lab.generators.find("theirs") == ready
     assert list(lab.generators.list(name="HEIR")) == [ready]

@@ -150,6 +150,7 @@ def start(
         "REPLICALAB_BROKER__URL": valkey_url,
         "REPLICALAB_STORE__KIND": "local",
         "REPLICALAB_STORE__FOLDER": str(lab.folder),
+        "REPLICALAB_PEPPER": "of the tests: " + "x" * 32,
         "REPLICALAB_ENGINE__LEASE_SECONDS": str(SHORT_LEASE_SECONDS),
         "REPLICALAB_ENGINE__BEAT_SECONDS": "0.3",
         "REPLICALAB_ENGINE__POLL_SECONDS": "600",

@@ -6,6 +6,7 @@ from fastapi import FastAPI
 
 from replicalab.db.database import Database
 from replicalab.domain.accounts import Role
+from replicalab.engine.datasets import Datasets
 from replicalab.engine.doorbells import Doorbells, celery_app
 from replicalab.engine.experiments import Experiments
 from replicalab.engine.generators import Generators
@@ -16,11 +17,11 @@ from replicalab.storage.factory import open_store
 from replicalab.telemetry import configure_logging
 from replicalab_api.accounts.provider import CALLBACK
 from replicalab_api.accounts.routers import account_routers, login_router, provider_router
+from replicalab_api.datasets.routes import router as datasets_router
 from replicalab_api.experiments.changes import router as changes_router
 from replicalab_api.experiments.routes import router as experiments_router
 from replicalab_api.experiments.visible import LabExperiments
 from replicalab_api.generators.routes import router as generators_router
-from replicalab_api.generators.visible import LabGenerators
 from replicalab_api.health.routes import ReadinessCheck
 from replicalab_api.health.routes import router as health_router
 from replicalab_api.http.application import build_app
@@ -33,6 +34,7 @@ from replicalab_api.identity.bootstrap import ensure_foundation
 from replicalab_api.identity.oidc import Provider, ProviderAccount
 from replicalab_api.identity.services import AccountServices, account_services
 from replicalab_api.identity.token_text import Pepper
+from replicalab_api.imports.visible import LabImports
 from replicalab_api.limits.shared import SharedBuckets, SturdyBuckets
 from replicalab_api.rules import RULES
 from replicalab_api.settings import GatewaySettings, OidcSettings
@@ -50,6 +52,7 @@ PROTECTED = (
     experiments_router,
     changes_router,
     generators_router,
+    datasets_router,
     workers_router,
     storage_router,
     webhooks_router,
@@ -111,9 +114,11 @@ def gateway(settings: GatewaySettings, database: Database, wakeups: Wakeups) -> 
             "experiments": LabExperiments(Experiments(database, artifacts), database),
             "workers": LabWorkers(database),
             "accounts": accounts,
-            "generators": LabGenerators(Generators(database, artifacts), database),
+            "generators": LabImports(Generators(database, artifacts), database),
+            "datasets": LabImports(Datasets(database, artifacts), database),
             **_webhooks(settings, database),
             "max_snapshot_bytes": settings.max_snapshot_bytes,
+            "max_dataset_bytes": settings.max_dataset_bytes,
             "objects": objects,
             "storage": LabStorage(database, objects, settings.keeping),
             "cursors": CursorCodec(settings.pepper.get_secret_value()),

@@ -21,6 +21,7 @@ _REPORT = Rule(Role.VIEWER, Scope.READ, LimitGroup.REPORTS)
 _EXPERIMENT = "/v1/experiments/{experiment_id}"
 _WEBHOOK = "/v1/webhooks/{webhook_id}"
 _GENERATOR = "/v1/generators/{generator_id}"
+_DATASET = "/v1/datasets/{dataset_id}"
 
 RULES: Rules = {
     ("GET", "/healthz"): None,
@@ -54,6 +55,10 @@ RULES: Rules = {
     ("GET", "/v1/generators"): _READ,
     ("GET", _GENERATOR): _READ,
     ("DELETE", _GENERATOR): _RUN,
+    ("POST", "/v1/datasets"): _RUN,
+    ("GET", "/v1/datasets"): _READ,
+    ("GET", _DATASET): _READ,
+    ("DELETE", _DATASET): _RUN,
     ("POST", "/v1/webhooks"): _RUN,
     ("GET", "/v1/webhooks"): _READ,
     ("GET", _WEBHOOK): _READ,

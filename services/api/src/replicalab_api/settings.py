@@ -112,6 +112,9 @@ class GatewaySettings(ServiceSettings):
     max_snapshot_bytes: int = Field(
         default=4 * 2**30, ge=1024, description="Of the file of an imported generator."
     )
+    max_dataset_bytes: int = Field(
+        default=8 * 2**30, ge=1024, description="Of the file of an imported data set."
+    )
 
 
 class SchedulerSettings(ServiceSettings):

@@ -16,7 +16,9 @@ def main() -> None:
     settings = WorkerSettings()
     datasets = _folder(settings.datasets, DatasetUnavailable)
     weights = _folder(settings.weights, WeightsUnavailable)
-    load = partial(handlers, datasets, weights, settings.training_processes)
+    load = partial(
+        handlers, datasets, weights, settings.training_processes, settings.import_memory_bytes
+    )
     run_service(Queue.WORKER, load, settings)
 
 

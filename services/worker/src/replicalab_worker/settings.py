@@ -38,3 +38,8 @@ class WorkerSettings(ServiceSettings):
         le=64,
         description="Processes that train one generator together, each on a GPU of its own.",
     )
+    import_memory_bytes: int = Field(
+        default=2**30,
+        ge=2**28,
+        description="What reading an uploaded data set may add to a worker's process.",
+    )

@@ -13,6 +13,7 @@ from replicalab.client import downloads, watching
 from replicalab.client.accounts import Accounts
 from replicalab.client.backoff import Backoff
 from replicalab.client.connection import find_connection
+from replicalab.client.datasets import Datasets
 from replicalab.client.generators import Generators
 from replicalab.client.results import ResultTable
 from replicalab.client.storage import Storage
@@ -77,6 +78,7 @@ class Lab:
     Attributes:
         url: Address of the service.
         accounts: Who you are to the service, and your tokens.
+        datasets: Files made into data sets.
         generators: Files of others made into generators.
         storage: What is stored, damaged or needed by nobody.
         webhooks: Addresses that are told of ends.
@@ -104,6 +106,7 @@ class Lab:
         self.url = str(client.base_url).rstrip("/")
         self._transport = Transport(client, backoff or Backoff())
         self.accounts = Accounts(self._transport)
+        self.datasets = Datasets(self._transport)
         self.generators = Generators(self._transport)
         self.storage = Storage(self._transport)
         self.webhooks = Webhooks(self._transport)

@@ -62,12 +62,18 @@ def upload_of(path: Path, description: Path | None) -> Upload:
     Raises:
         InvalidRequest: There is no such file, or the description is of other weights.
     """
-    if not path.is_file():
-        raise InvalidRequest(f"There is no file {path}.")
+    upload = plain_upload(path)
     if description is None and path.suffix == ".safetensors":
         beside = path.with_suffix(".json")
         description = beside if beside.is_file() else None
-    return Upload(path, b"", 0) if description is None else _described(path, description)
+    return upload if description is None else _described(path, description)
+
+
+def plain_upload(path: Path) -> Upload:
+    """The upload of a file as it is; raises ``InvalidRequest`` where there is none."""
+    if not path.is_file():
+        raise InvalidRequest(f"There is no file {path}.")
+    return Upload(path, b"", 0)
 
 
 def _described(path: Path, description: Path) -> Upload:

@@ -11,6 +11,7 @@ import sqlalchemy as sa
 from sqlalchemy.orm import Mapped, mapped_column
 
 from replicalab.db.accounts import ProjectRow, UserRow
+from replicalab.db.datasets import DatasetRow as DatasetRow
 from replicalab.db.generators import GeneratorRow as GeneratorRow
 from replicalab.db.schema import NOW as NOW
 from replicalab.db.schema import Base as Base

@@ -12,6 +12,7 @@ Sha256 = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
 
 TRAIN_IMAGES = "train.npz"
 TEST_IMAGES = "test.npz"
+DATASET_DESCRIPTION = "dataset.json"
 RECONSTRUCTED_IMAGES = "images.npz"
 GENERATOR_WEIGHTS = "generator.safetensors"
 GENERATOR_DESCRIPTION = "generator.json"

@@ -5,11 +5,15 @@ from typing import Annotated, Literal, assert_never
 
 from pydantic import Field, model_validator
 
-from replicalab.domain.artifacts import Sha256
+from replicalab.domain.artifacts import ArtifactRef, Sha256
 from replicalab.domain.models import Frozen, Seed
+from replicalab.domain.text import Licence, Name
+from replicalab.file_errors import UnknownDataset
 
 STL10_RESOLUTION = 96
 FEWEST_TRAINING_IMAGES = 2
+SMALLEST_RESOLUTION, LARGEST_RESOLUTION = 8, 1024
+DEFAULT_TEST_SHARE = 0.2
 
 
 class DigitsDataset(Frozen):
@@ -67,7 +71,9 @@ class ImageFolderDataset(Frozen):
     test_images: int = Field(ge=1, le=10**7)
     classes: int = Field(ge=2, le=100_000)
     resolution: int = Field(
-        ge=8, le=1024, description="Height and width after cropping to the middle and resizing."
+        ge=SMALLEST_RESOLUTION,
+        le=LARGEST_RESOLUTION,
+        description="Height and width after cropping to the middle and resizing.",
     )
     channels: Literal[1, 3] = Field(description="1 is grey, 3 is RGB; images are converted.")
     split_seed: Seed | None = Field(
@@ -82,15 +88,70 @@ class ImageFolderDataset(Frozen):
         return self
 
 
-DatasetSpec = Annotated[
+class DatasetRecipe(Frozen):
+    """What is done to the images of an uploaded file, in the words of whoever brought it."""
+
+    resolution: int | None = Field(
+        default=None,
+        ge=SMALLEST_RESOLUTION,
+        le=LARGEST_RESOLUTION,
+        description="Height and width after cropping to the middle square and resizing (Lanczos); "
+        "null takes images as they are, which must then be squares of one size.",
+    )
+    split_seed: Seed = Field(
+        default=0, description="Of the stratified split, where the file has none of its own."
+    )
+    test_share: float = Field(
+        default=DEFAULT_TEST_SHARE,
+        gt=0,
+        le=0.9,
+        description="Share of the images that this split tests on.",
+    )
+
+
+class DatasetContents(Frozen):
+    """What a registered data set is: where it comes from, and the numbers that planning needs."""
+
+    file: ArtifactRef = Field(description="As it was uploaded.")
+    recipe: DatasetRecipe
+    licence: Licence = Field(description="Of the images, as whoever brought them stated it.")
+    train_images: int = Field(ge=FEWEST_TRAINING_IMAGES)
+    test_images: int = Field(ge=1)
+    classes: int = Field(ge=2)
+    resolution: int = Field(ge=SMALLEST_RESOLUTION, le=LARGEST_RESOLUTION)
+    channels: Literal[1, 3]
+
+
+class RegisteredDataset(Frozen):
+    """A data set that somebody has imported into the project, by its name there.
+
+    Names can be given away anew, so submission writes down what the name stood for.
+    """
+
+    kind: Literal["registered"] = "registered"
+    name: Name
+    version: Sha256 | None = Field(
+        default=None,
+        description="Digest of the imported images; filled in at submission, refused if another.",
+    )
+    contents: DatasetContents | None = Field(
+        default=None,
+        description="What the version is; filled in at submission, refused if another.",
+    )
+
+
+_Prepared = (
     DigitsDataset
     | Cifar10Dataset
     | Cifar100Dataset
     | SvhnDataset
     | Stl10Dataset
-    | ImageFolderDataset,
-    Field(discriminator="kind"),
-]
+    | ImageFolderDataset
+)
+PreparedDataset = Annotated[_Prepared, Field(discriminator="kind")]
+"""A data set that a worker makes from what ships with it or lies in its data folder."""
+
+DatasetSpec = Annotated[_Prepared | RegisteredDataset, Field(discriminator="kind")]
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,7 +166,11 @@ class DatasetFacts:
 
 
 def facts_of(dataset: DatasetSpec) -> DatasetFacts:
-    """The sizes of ``dataset``."""
+    """The sizes of ``dataset``.
+
+    Raises:
+        UnknownDataset: It is a registered one, and nobody has looked up what its name stands for.
+    """
     match dataset:
         case DigitsDataset():
             return DatasetFacts(1297, 500, classes=10, resolution=8, channels=1)
@@ -118,12 +183,25 @@ def facts_of(dataset: DatasetSpec) -> DatasetFacts:
         case Stl10Dataset(resolution=resolution):
             return DatasetFacts(5000, 8000, classes=10, resolution=resolution, channels=3)
         case ImageFolderDataset():
-            return DatasetFacts(
-                dataset.train_images,
-                dataset.test_images,
-                classes=dataset.classes,
-                resolution=dataset.resolution,
-                channels=dataset.channels,
-            )
+            return _stated(dataset)
+        case RegisteredDataset():
+            return _stated(contents_of(dataset))
         case _:
             assert_never(dataset)
+
+
+def contents_of(dataset: RegisteredDataset) -> DatasetContents:
+    """What ``dataset`` is, or ``UnknownDataset`` where nobody has looked it up."""
+    if dataset.contents is None:
+        raise UnknownDataset(f"The data set {dataset.name!r} has not been looked up in a project.")
+    return dataset.contents
+
+
+def _stated(dataset: ImageFolderDataset | DatasetContents) -> DatasetFacts:
+    return DatasetFacts(
+        dataset.train_images,
+        dataset.test_images,
+        classes=dataset.classes,
+        resolution=dataset.resolution,
+        channels=dataset.channels,
+    )

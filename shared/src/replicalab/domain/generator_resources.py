@@ -1,29 +1,14 @@
 """What the service shows of imported generators."""
 
 from datetime import datetime
-from enum import StrEnum, unique
 from uuid import UUID
 
 from pydantic import Field
 
 from replicalab.domain.artifacts import Sha256
+from replicalab.domain.import_states import ImportState
 from replicalab.domain.networks import GeneratorForm
 from replicalab.domain.resources import Resource
-
-
-@unique
-class GeneratorState(StrEnum):
-    """How far an import is; it follows from the experiment that imports."""
-
-    IMPORTING = "importing"
-    NEEDS_ATTENTION = "needs-attention"
-    READY = "ready"
-    REFUSED = "refused"
-    FAILED = "failed"
-
-    @property
-    def is_terminal(self) -> bool:
-        return self not in {GeneratorState.IMPORTING, GeneratorState.NEEDS_ATTENTION}
 
 
 class GeneratorRead(Resource):
@@ -34,7 +19,7 @@ class GeneratorRead(Resource):
     owner: str
     name: str = Field(description="Unique in the project; what an experiment calls it.")
     licence: str = Field(description="Of the weights, as the importer stated it.")
-    state: GeneratorState = Field(
+    state: ImportState = Field(
         description="'refused': the file is not what it must be; 'failed': it could not be read "
         "for another reason, or the import was cancelled; 'needs-attention': the import is in "
         "quarantine, which a maintainer can open."

@@ -6,7 +6,7 @@ from pydantic import Field, TypeAdapter, model_validator
 
 from replicalab.domain.artifacts import ArtifactRef
 from replicalab.domain.classifiers import CifarResNet18, ClassifierSpec
-from replicalab.domain.datasets import DatasetSpec, DigitsDataset
+from replicalab.domain.datasets import DatasetRecipe, DatasetSpec, DigitsDataset
 from replicalab.domain.discretisations import MAX_STEPS
 from replicalab.domain.generators import BundledGenerator, EdmTraining, GeneratorSpec
 from replicalab.domain.measures import DEFAULT_MEASURES, MeasureSpec
@@ -81,11 +81,23 @@ class ImportSpec(Frozen):
     licence: Licence
 
 
+class DatasetImportSpec(Frozen):
+    """Read a data set from a file that was uploaded; ``POST /v1/datasets`` makes these."""
+
+    kind: Literal["dataset-import"] = "dataset-import"
+    name: Name
+    file: ArtifactRef
+    licence: Licence
+    recipe: DatasetRecipe = DatasetRecipe()
+
+
 SPEC: TypeAdapter[ExperimentSpec | TrainingSpec] = TypeAdapter(
     Annotated[ExperimentSpec | TrainingSpec, Field(discriminator="kind")]
 )
 """What can be submitted as it is."""
 
-Spec = Annotated[ExperimentSpec | TrainingSpec | ImportSpec, Field(discriminator="kind")]
-STORED_SPEC: TypeAdapter[ExperimentSpec | TrainingSpec | ImportSpec] = TypeAdapter(Spec)
+AnyImportSpec = ImportSpec | DatasetImportSpec
+AnySpec = ExperimentSpec | TrainingSpec | AnyImportSpec
+Spec = Annotated[AnySpec, Field(discriminator="kind")]
+STORED_SPEC: TypeAdapter[AnySpec] = TypeAdapter(Spec)
 """What experiments are made of, however they were submitted."""

@@ -12,7 +12,7 @@ from pydantic import Field, TypeAdapter
 
 from replicalab.domain.artifacts import ArtifactRef, Sha256
 from replicalab.domain.classifiers import ClassifierSpec
-from replicalab.domain.datasets import DatasetSpec
+from replicalab.domain.datasets import DatasetRecipe, PreparedDataset
 from replicalab.domain.generators import EdmTraining, PowerAverage
 from replicalab.domain.measures import MeasureSpec
 from replicalab.domain.models import Frozen, Seed
@@ -36,7 +36,18 @@ class PrepareDataset(Frozen):
     """Write ``train.npz`` and ``test.npz``. No inputs."""
 
     kind: Literal["prepare-dataset"] = "prepare-dataset"
-    dataset: DatasetSpec
+    dataset: PreparedDataset
+
+
+class ImportDataset(Frozen):
+    """Write ``train.npz``, ``test.npz`` and ``dataset.json`` from a file that was uploaded.
+
+    No inputs: no task has made the file.
+    """
+
+    kind: Literal["import-dataset"] = "import-dataset"
+    file: ArtifactRef
+    recipe: DatasetRecipe
 
 
 class TrainGenerator(Frozen):
@@ -150,6 +161,7 @@ class Report(Frozen):
 
 TaskParams = Annotated[
     PrepareDataset
+    | ImportDataset
     | TrainGenerator
     | ImportGenerator
     | AverageGenerator
@@ -169,6 +181,7 @@ class TaskKind(StrEnum):
     """The ``kind`` of every parameter model above."""
 
     PREPARE_DATASET = "prepare-dataset"
+    IMPORT_DATASET = "import-dataset"
     TRAIN_GENERATOR = "train-generator"
     IMPORT_GENERATOR = "import-generator"
     AVERAGE_GENERATOR = "average-generator"
@@ -192,6 +205,7 @@ KIND_VERSIONS: Mapping[TaskKind, int] = {
 
 QUEUES: Mapping[TaskKind, Queue] = {
     TaskKind.PREPARE_DATASET: Queue.WORKER,
+    TaskKind.IMPORT_DATASET: Queue.WORKER,
     TaskKind.TRAIN_GENERATOR: Queue.WORKER,
     TaskKind.IMPORT_GENERATOR: Queue.WORKER,
     TaskKind.AVERAGE_GENERATOR: Queue.WORKER,

@@ -10,8 +10,10 @@ import signal
 import time
 import traceback
 from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from multiprocessing.connection import Connection
+from typing import BinaryIO
 
 from replicalab.domain.artifacts import ArtifactRef, Damage, NamedArtifact
 from replicalab.domain.measures import Measurement
@@ -116,8 +118,15 @@ class PipeContext:
     def read_file(self, ref: ArtifactRef) -> bytes:
         return self.artifacts.read(ref)
 
+    def open_file(self, ref: ArtifactRef) -> AbstractContextManager[BinaryIO]:
+        return self.artifacts.opened(ref)
+
     def write(self, name: str, body: bytes, media_type: str) -> None:
         self.outputs[name] = NamedArtifact(name=name, ref=self.artifacts.write(body, media_type))
+
+    def write_file(self, name: str, file: BinaryIO, media_type: str) -> None:
+        ref = self.artifacts.write_file(file, media_type)
+        self.outputs[name] = NamedArtifact(name=name, ref=ref)
 
     def measure(self, measurements: Sequence[Measurement]) -> None:
         self.measurements.extend(measurements)

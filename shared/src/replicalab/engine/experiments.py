@@ -23,12 +23,12 @@ from replicalab.domain.resources import (
     Results,
     TaskRead,
 )
-from replicalab.domain.specs import STORED_SPEC, ExperimentSpec, ImportSpec, TrainingSpec
+from replicalab.domain.specs import STORED_SPEC, AnySpec
 from replicalab.domain.states import ExperimentState, TaskState
 from replicalab.domain.tasks import TaskKey
 from replicalab.engine import demand, details
 from replicalab.engine.cancelling import cancel
-from replicalab.engine.imports import planned
+from replicalab.engine.naming import planned
 from replicalab.engine.progress import Speeds, TaskStanding, eta_seconds, progress_of
 from replicalab.engine.quarantine import release_quarantined
 from replicalab.engine.submission import Submission, living_tasks, unreadable_tasks
@@ -54,7 +54,7 @@ class Experiments:
 
     def submit(
         self,
-        spec: ExperimentSpec | TrainingSpec | ImportSpec,
+        spec: AnySpec,
         *,
         owner: str,
         idempotency_key: str | None,
@@ -91,7 +91,7 @@ class Experiments:
 
     def validate(
         self,
-        spec: ExperimentSpec | TrainingSpec | ImportSpec,
+        spec: AnySpec,
         *,
         project_id: UUID = DEFAULT_PROJECT_ID,
     ) -> PlanRead:

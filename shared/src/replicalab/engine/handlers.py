@@ -5,9 +5,11 @@ that is where a cancelled task stops. It knows nothing of leases, retries, queue
 """
 
 import hashlib
+import io
 import json
-from collections.abc import Callable, Mapping, Sequence
-from typing import Any, Protocol
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager, contextmanager
+from typing import Any, BinaryIO, Protocol
 
 from replicalab.domain import artifacts
 from replicalab.domain.artifacts import ArtifactRef
@@ -35,8 +37,14 @@ class TaskContext(Protocol):
     def read_file(self, ref: ArtifactRef) -> bytes:
         """Bytes that were uploaded, which the parameters name, digest checked."""
 
+    def open_file(self, ref: ArtifactRef) -> AbstractContextManager[BinaryIO]:
+        """The same bytes as a file to read and seek in, for as long as the context lasts."""
+
     def write(self, name: str, body: bytes, media_type: str) -> None:
         """Store an output artifact; others see it once the task has succeeded."""
+
+    def write_file(self, name: str, file: BinaryIO, media_type: str) -> None:
+        """As ``write``, from the whole of ``file``, holding only a piece of it in memory."""
 
     def measure(self, measurements: Sequence[Measurement]) -> None:
         """Report measurements; stored when the task succeeds."""
@@ -91,9 +99,17 @@ class MemoryContext:
             raise ArtifactNotFound("There is no such file.", sha256=ref.sha256)
         return self._files[ref.sha256]
 
+    @contextmanager
+    def open_file(self, ref: ArtifactRef) -> Iterator[BinaryIO]:
+        yield io.BytesIO(self.read_file(ref))
+
     def write(self, name: str, body: bytes, media_type: str) -> None:
         self.outputs[name] = body
         self.media_types[name] = media_type
+
+    def write_file(self, name: str, file: BinaryIO, media_type: str) -> None:
+        file.seek(0)
+        self.write(name, file.read(), media_type)
 
     def measure(self, measurements: Sequence[Measurement]) -> None:
         self.measurements.extend(measurements)

@@ -1,155 +1,243 @@
-"""Reading imported generators: how far they are, what they hold, and what planning may use."""
+"""What people bring, whatever it is: a file, and the experiment that imports it."""
 
-import json
-from typing import TypeVar
+from abc import ABC, abstractmethod
+from collections.abc import Mapping, Sequence
+from typing import BinaryIO, ClassVar, Generic, TypeVar
 from uuid import UUID
 
 import sqlalchemy as sa
+from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.orm import Session
+from uuid_utils.compat import uuid7
 
 from replicalab.db.database import Database
-from replicalab.db.generators import GeneratorRow
-from replicalab.db.models import ArtifactRow, ExperimentRow, ExperimentTaskRow, TaskRow
-from replicalab.domain.artifacts import GENERATOR_DESCRIPTION, ArtifactRef
-from replicalab.domain.generator_resources import GeneratorRead, GeneratorState
-from replicalab.domain.generators import Catalogue, ImportedGenerator, ImportedWeights
-from replicalab.domain.networks import GeneratorForm
-from replicalab.domain.specs import ExperimentSpec, ImportSpec, TrainingSpec
-from replicalab.domain.states import ExperimentState
-from replicalab.engine.details import ref_of_row
-from replicalab.engine.failures import FailureClass
-from replicalab.errors import UnknownGenerator
-from replicalab.planning import importing
-from replicalab.planning.builder import Plan
-from replicalab.planning.keys import canonical_json
+from replicalab.db.imports import ImportedRow
+from replicalab.db.models import ArtifactRow, DatasetRow, ExperimentRow, GeneratorRow
+from replicalab.domain.artifacts import ArtifactRef
+from replicalab.domain.dataset_resources import DatasetRead
+from replicalab.domain.generator_resources import GeneratorRead
+from replicalab.domain.priorities import Priority
+from replicalab.domain.specs import DatasetImportSpec, ImportSpec
+from replicalab.engine.damages import note_whole
+from replicalab.engine.orphans import lock_marks
+from replicalab.engine.reading import Found, with_outcome
+from replicalab.engine.submission import Submission
+from replicalab.errors import Conflict, NotFound
 from replicalab.planning.plan import plan
+from replicalab.refusals import NameTaken
 from replicalab.storage.artifacts import ArtifactStore
 
-AnySpec = TypeVar("AnySpec", bound=ExperimentSpec | TrainingSpec | ImportSpec)
-Found = sa.Row[GeneratorRow, ExperimentState, str | None, str | None]
+Row = TypeVar("Row", bound=ImportedRow)
+Read = TypeVar("Read", GeneratorRead, DatasetRead)
+ImportingSpec = TypeVar("ImportingSpec", ImportSpec, DatasetImportSpec)
 
 
-def planned(
-    database: Database, artifacts: ArtifactStore, spec: AnySpec, project_id: UUID
-) -> tuple[AnySpec, Plan]:
-    """``spec`` with the imported generator that it names pinned, and its tasks.
+class Imports(ABC, Generic[Row, Read, ImportingSpec]):
+    """Files that were brought, on PostgreSQL and the object store; subclasses say of what."""
 
-    Raises:
-        InvalidRequest: Its parts do not fit together.
-        UnknownGenerator: The project has no such generator that is ready, or what ``spec`` imports
-            was deleted meanwhile.
-    """
-    if isinstance(spec, ImportSpec):
-        _check_is_there(database, spec, project_id)
-    if not (isinstance(spec, ExperimentSpec) and isinstance(spec.generator, ImportedGenerator)):
-        return spec, plan(spec)
-    with database.transaction() as session:
-        catalogue = _catalogue(session, artifacts, project_id)
-    return importing.pin(spec, catalogue), plan(spec, catalogue)
+    row: type[Row]
+    noun: ClassVar[str]
+    """In sentences: "generator"."""
+    field: ClassVar[str]
+    """Of a specification, in which one is named."""
+    named: ClassVar[str]
+    """``kind`` of that field where one is named."""
+    not_found: ClassVar[type[NotFound]]
+    in_use: ClassVar[type[Conflict]]
 
+    def __init__(self, database: Database, artifacts: ArtifactStore) -> None:
+        self._database = database
+        self._artifacts = artifacts
 
-def _check_is_there(database: Database, spec: ImportSpec, project_id: UUID) -> None:
-    """A file is kept as long as its generator."""
-    with database.transaction() as session:
-        if not session.scalar(sa.select(sa.exists().where(*_imported_by(spec, project_id)))):
-            raise UnknownGenerator(
-                f"The generator {spec.name!r} was deleted, and its file with it; import it again."
-            )
+    @abstractmethod
+    def read(self, session: Session, found: Found[Row]) -> Read:
+        """What is shown of a row."""
 
+    @abstractmethod
+    def values(self, spec: ImportingSpec) -> Mapping[str, object]:
+        """Columns that only this table has."""
 
-def _catalogue(session: Session, artifacts: ArtifactStore, project_id: UUID) -> Catalogue:
-    """The generators of a project that are ready."""
-    ready = generators().where(
-        GeneratorRow.project_id == project_id, ExperimentRow.state == ExperimentState.SUCCEEDED
-    )
-    catalogue: dict[str, ImportedWeights] = {}
-    for found in session.execute(ready).all():
-        row, form = found[0], _form_of(session, artifacts, found)
-        if form is not None:
-            file = ArtifactRef(
-                sha256=row.sha256, size_bytes=row.size_bytes, media_type=row.media_type
-            )
-            catalogue[row.name] = ImportedWeights(file=file, licence=row.licence, form=form)
-    return catalogue
+    def check_name(self, project_id: UUID, name: str) -> None:
+        """Raise ``NameTaken`` where ``bring`` would: before a long upload, not after it."""
+        with self._database.transaction() as session:
+            self._check_name(session, project_id, name)
 
+    def bring(
+        self,
+        file: BinaryIO,
+        spec: ImportingSpec,
+        *,
+        owner: str,
+        owner_id: UUID,
+        project_id: UUID,
+    ) -> Read:
+        """Store a file and submit its import: both happen, or neither.
 
-def generators() -> sa.Select[GeneratorRow, ExperimentState, str | None, str | None]:
-    """Every generator with the state of its import, and how its task failed."""
-    return (
-        sa.select(GeneratorRow, ExperimentRow.state, TaskRow.error_class, TaskRow.error)
-        .join(ExperimentRow, ExperimentRow.id == GeneratorRow.experiment_id)
-        .join(ExperimentTaskRow, ExperimentTaskRow.experiment_id == ExperimentRow.id)
-        .join(TaskRow, TaskRow.id == ExperimentTaskRow.task_id)
-    )
+        Args:
+            file: At its beginning; what ``spec.file`` tells of it has been found out.
+            spec: Name, file and licence.
+            owner: Who brings it.
+            owner_id: Their id.
+            project_id: Where it goes.
 
+        Raises:
+            NameTaken: The project has one of this name.
+            QuotaExceeded: The owner has used up their compute.
+        """
+        self._store(file, spec.file)
+        try:
+            with self._database.transaction() as session:
+                self._check_name(session, project_id, spec.name)
+                lock_marks(session, [spec.file.store_key])
+                note_whole(session, [spec.file.sha256])
+                import_id = self._submit(session, spec, owner, owner_id, project_id)
+            if not self._artifacts.is_present(spec.file):
+                self._store(file, spec.file)  # somebody had removed the same file meanwhile
+        except BaseException:
+            self._remove_unused(spec.file)
+            raise
+        return self.get(import_id)
 
-def _form_of(session: Session, artifacts: ArtifactStore, found: Found) -> GeneratorForm | None:
-    """What the file holds, noted in the row at the first look after the import."""
-    row, state = found[0], found[1]
-    if row.form is not None:
-        return GeneratorForm.model_validate_json(canonical_json(row.form))
-    if state is not ExperimentState.SUCCEEDED:
-        return None
-    artifact = session.scalars(
-        sa.select(ArtifactRow)
-        .join(ExperimentTaskRow, ExperimentTaskRow.task_id == ArtifactRow.task_id)
-        .where(
-            ExperimentTaskRow.experiment_id == row.experiment_id,
-            ArtifactRow.name == GENERATOR_DESCRIPTION,
+    def _store(self, file: BinaryIO, ref: ArtifactRef) -> None:
+        file.seek(0)
+        self._artifacts.objects.put_file(ref.store_key, file, ref.size_bytes, ref.media_type)
+
+    def _submit(
+        self,
+        session: Session,
+        spec: ImportingSpec,
+        owner: str,
+        owner_id: UUID,
+        project_id: UUID,
+    ) -> UUID:
+        submission = Submission(session, self._artifacts)
+        submission.replay(spec, owner, project_id, None)
+        experiment_id = submission.accept(
+            spec,
+            plan(spec),
+            owner=owner,
+            key=None,
+            priority=Priority.INTERACTIVE,  # somebody waits for it, and it is short
+            owner_id=owner_id,
+            project_id=project_id,
         )
-    ).one()
-    description = json.loads(artifacts.read(ref_of_row(artifact)))
-    known = {name: description[name] for name in GeneratorForm.model_fields}
-    form = GeneratorForm.model_validate_json(json.dumps(known))
-    row.form = form.model_dump(mode="json")
-    return form
+        added: UUID | None = session.scalar(
+            insert(self.row)
+            .values(
+                id=uuid7(),
+                project_id=project_id,
+                owner_id=owner_id,
+                owner=owner,
+                name=spec.name,
+                licence=spec.licence,
+                sha256=spec.file.sha256,
+                size_bytes=spec.file.size_bytes,
+                media_type=spec.file.media_type,
+                experiment_id=experiment_id,
+                **self.values(spec),
+            )
+            .on_conflict_do_nothing(index_elements=["project_id", "name"])
+            .returning(self.row.id)
+        )
+        if added is None:
+            raise self._name_taken(spec.name)
+        return added
 
+    def get(self, import_id: UUID) -> Read:
+        """The one of this id; raises ``not_found``."""
+        with self._database.transaction() as session:
+            query = with_outcome(self.row).where(self.row.id == import_id)
+            found = session.execute(query).one_or_none()
+            if found is None:
+                raise self.missing(import_id)
+            return self.read(session, found)
 
-def follow_retry(session: Session, spec: ImportSpec, project_id: UUID, experiment_id: UUID) -> None:
-    """Let the generator that ``spec`` imports depend on ``experiment_id``, a later try."""
-    session.execute(
-        sa.update(GeneratorRow)
-        .where(*_imported_by(spec, project_id))
-        .values(experiment_id=experiment_id)
-    )
+    def list(
+        self,
+        *,
+        limit: int,
+        before: UUID | None = None,
+        name: str | None = None,
+        where: sa.ColumnElement[bool] | None = None,
+    ) -> tuple[list[Read], UUID | None]:
+        """Newest first, from below ``before``, and where the next page begins if there is one.
 
+        Arguments as for experiments.
+        """
+        query = with_outcome(self.row).order_by(self.row.id.desc()).limit(limit + 1)
+        if where is not None:
+            query = query.where(where)
+        if before is not None:
+            query = query.where(self.row.id < before)
+        if name is not None:
+            query = query.where(self.row.name.icontains(name, autoescape=True))
+        with self._database.transaction() as session:
+            rows = session.execute(query).all()
+            items = [self.read(session, found) for found in rows[:limit]]
+        return items, items[-1].id if len(rows) > limit else None
 
-def _imported_by(spec: ImportSpec, project_id: UUID) -> tuple[sa.ColumnElement[bool], ...]:
-    """Conditions of the generator that ``spec`` makes."""
-    return (
-        GeneratorRow.project_id == project_id,
-        GeneratorRow.name == spec.name,
-        GeneratorRow.sha256 == spec.file.sha256,
-    )
+    def delete(self, session: Session, import_id: UUID) -> None:
+        """Forget it; ``clean`` removes its file once that is committed.
 
+        Raises:
+            NotFound: There is none.
+            Conflict: It is being imported, or an unfinished experiment needs it.
+        """
+        query = with_outcome(self.row).where(self.row.id == import_id)
+        found = session.execute(query.with_for_update(of=self.row)).one_or_none()
+        if found is None:
+            raise self.missing(import_id)
+        row, state, _, _ = found
+        if not state.is_terminal:
+            raise self.in_use(
+                f"It is being imported; cancel the experiment {row.experiment_id} first.",
+                experiments=[str(row.experiment_id)],
+            )
+        if users := self._users_of(session, row):
+            listed = ", ".join(map(str, users))
+            raise self.in_use(f"Unfinished experiments need it: {listed}.", experiments=users)
+        session.delete(row)
 
-def read_generator(session: Session, artifacts: ArtifactStore, found: Found) -> GeneratorRead:
-    """What is shown of a generator."""
-    row, experiment_state, error_class, error = found
-    state = _state(experiment_state, error_class)
-    has_problem = state not in {GeneratorState.READY, GeneratorState.IMPORTING}
-    return GeneratorRead(
-        id=row.id,
-        project_id=row.project_id,
-        owner=row.owner,
-        name=row.name,
-        licence=row.licence,
-        state=state,
-        problem=(error or "The import was cancelled.") if has_problem else None,
-        sha256=row.sha256,
-        size_bytes=row.size_bytes,
-        form=_form_of(session, artifacts, found),
-        experiment_id=row.experiment_id,
-        created_at=row.created_at,
-    )
+    def clean(self, file: GeneratorRead | DatasetRead) -> None:
+        """Remove the file of what was deleted, unless something else needs it."""
+        self._remove_unused(
+            ArtifactRef(sha256=file.sha256, size_bytes=file.size_bytes, media_type="")
+        )
 
+    def _remove_unused(self, ref: ArtifactRef) -> None:
+        users = sa.or_(
+            *(
+                sa.exists().where(table.sha256 == ref.sha256)
+                for table in (GeneratorRow, DatasetRow, ArtifactRow)
+            )
+        )
+        with self._database.transaction() as session:
+            if not session.scalar(sa.select(users)):
+                self._artifacts.objects.delete(ref.store_key)
 
-def _state(experiment: ExperimentState, error_class: str | None) -> GeneratorState:
-    if experiment is ExperimentState.SUCCEEDED:
-        return GeneratorState.READY
-    if experiment is ExperimentState.NEEDS_ATTENTION:
-        return GeneratorState.NEEDS_ATTENTION
-    if not experiment.is_terminal:
-        return GeneratorState.IMPORTING
-    is_refused = experiment is ExperimentState.FAILED and error_class == FailureClass.INPUT
-    return GeneratorState.REFUSED if is_refused else GeneratorState.FAILED
+    def _users_of(self, session: Session, row: Row) -> Sequence[str]:
+        """Unfinished experiments of the project whose specification names it."""
+        named = ExperimentRow.spec[self.field]
+        ids = session.scalars(
+            sa.select(ExperimentRow.id).where(
+                ExperimentRow.project_id == row.project_id,
+                ExperimentRow.ended_at.is_(None),
+                named["kind"].astext == self.named,
+                named["name"].astext == row.name,
+            )
+        )
+        return [str(experiment_id) for experiment_id in ids]
+
+    def _check_name(self, session: Session, project_id: UUID, name: str) -> None:
+        taken = sa.exists().where(self.row.project_id == project_id, self.row.name == name)
+        if session.scalar(sa.select(taken)):
+            raise self._name_taken(name)
+
+    def _name_taken(self, name: str) -> NameTaken:
+        return NameTaken(
+            f"The project has a {self.noun} {name!r} already; delete it, or choose another."
+        )
+
+    def missing(self, import_id: UUID) -> NotFound:
+        """The error that says there is none of this id."""
+        return self.not_found(f"No {self.noun} has the id {import_id}.")

@@ -21,6 +21,7 @@ _SHORT_SECONDS = 60.0
 
 _PRIOR_SECONDS_PER_WORK: Mapping[TaskKind, float] = {
     TaskKind.PREPARE_DATASET: 3e-4,
+    TaskKind.IMPORT_DATASET: 1e-7,
     TaskKind.TRAIN_GENERATOR: 1e-3,
     TaskKind.IMPORT_GENERATOR: 1e-8,
     TaskKind.AVERAGE_GENERATOR: 0.1,

@@ -20,15 +20,15 @@ from replicalab.db.models import (
     TaskRow,
 )
 from replicalab.domain.priorities import Priority
-from replicalab.domain.specs import ExperimentSpec, ImportSpec, TrainingSpec
+from replicalab.domain.specs import AnyImportSpec, AnySpec
 from replicalab.domain.states import ExperimentState, TaskState
 from replicalab.domain.tasks import TaskDefinition, TaskKey
 from replicalab.engine import endings
 from replicalab.engine.demand import follow_demand
 from replicalab.engine.details import ref_of_row
-from replicalab.engine.imports import follow_retry
 from replicalab.engine.journal import Journal
 from replicalab.engine.moves import evict
+from replicalab.engine.reading import follow_retry
 from replicalab.engine.usage import check_quota
 from replicalab.errors import IdempotencyConflict
 from replicalab.planning.builder import Plan
@@ -92,11 +92,7 @@ class Submission:
         self._journal = Journal()
 
     def replay(
-        self,
-        spec: ExperimentSpec | TrainingSpec | ImportSpec,
-        owner: str,
-        project_id: UUID,
-        key: str | None,
+        self, spec: AnySpec, owner: str, project_id: UUID, key: str | None
     ) -> UUID | None:
         """The experiment that an earlier request with this key made.
 
@@ -120,7 +116,7 @@ class Submission:
 
     def accept(
         self,
-        spec: ExperimentSpec | TrainingSpec | ImportSpec,
+        spec: AnySpec,
         plan: Plan,
         *,
         owner: str,
@@ -148,7 +144,7 @@ class Submission:
             )
         )
         session.flush()
-        if isinstance(spec, ImportSpec):
+        if isinstance(spec, AnyImportSpec):
             follow_retry(session, spec, project_id, experiment_id)
         ids = self._insert_missing(plan, reused, owner, priority)
         self._link(experiment_id, plan, ids, reused)
@@ -182,7 +178,7 @@ class Submission:
 
     def _remember(
         self,
-        spec: ExperimentSpec | TrainingSpec | ImportSpec,
+        spec: AnySpec,
         owner: str,
         key: str,
         experiment_id: UUID,

@@ -1,14 +1,10 @@
 """Generators that were imported: which file a name stands for, and the task that reads it."""
 
-from typing import TypeVar
-
 from replicalab.domain.generators import Catalogue, ImportedGenerator, ImportedWeights
-from replicalab.domain.specs import ExperimentSpec, ImportSpec, TrainingSpec
+from replicalab.domain.specs import ExperimentSpec, ImportSpec
 from replicalab.domain.tasks import ImportGenerator, TaskKey
 from replicalab.errors import UnknownGenerator
 from replicalab.planning.builder import Plan, PlanBuilder
-
-AnySpec = TypeVar("AnySpec", bound=ExperimentSpec | TrainingSpec | ImportSpec)
 
 
 def plan(spec: ImportSpec) -> Plan:
@@ -27,13 +23,13 @@ def _add(builder: PlanBuilder, params: ImportGenerator) -> TaskKey:
     return builder.add(params, work=max(params.file.size_bytes, 1))
 
 
-def pin(spec: AnySpec, catalogue: Catalogue) -> AnySpec:
+def pin(spec: ExperimentSpec, catalogue: Catalogue) -> ExperimentSpec:
     """``spec`` with the digest and the licence of the generator that it names.
 
     Raises:
         UnknownGenerator: As ``weights_of``.
     """
-    if not (isinstance(spec, ExperimentSpec) and isinstance(spec.generator, ImportedGenerator)):
+    if not isinstance(spec.generator, ImportedGenerator):
         return spec
     weights = weights_of(spec.generator, catalogue)
     pinned = ImportedGenerator(

@@ -5,20 +5,24 @@ from types import MappingProxyType
 from typing import assert_never
 
 from replicalab.domain.generators import Catalogue, ImportedWeights
-from replicalab.domain.specs import ExperimentSpec, ImportSpec, TrainingSpec
-from replicalab.planning import importing, replication, training
+from replicalab.domain.specs import (
+    AnySpec,
+    DatasetImportSpec,
+    ExperimentSpec,
+    ImportSpec,
+    TrainingSpec,
+)
+from replicalab.planning import datasets, importing, replication, training
 from replicalab.planning.builder import Plan
 
 NOTHING_IMPORTED: Mapping[str, ImportedWeights] = MappingProxyType({})
 
 
-def plan(
-    spec: ExperimentSpec | TrainingSpec | ImportSpec, catalogue: Catalogue = NOTHING_IMPORTED
-) -> Plan:
+def plan(spec: AnySpec, catalogue: Catalogue = NOTHING_IMPORTED) -> Plan:
     """The tasks of ``spec``.
 
     Args:
-        spec: What to plan.
+        spec: What to plan; a registered data set is pinned.
         catalogue: The imported generators that it may name.
 
     Raises:
@@ -31,5 +35,7 @@ def plan(
             return training.plan(spec)
         case ImportSpec():
             return importing.plan(spec)
+        case DatasetImportSpec():
+            return datasets.plan(spec)
         case _:
             assert_never(spec)

@@ -1,7 +1,7 @@
 """Tasks that prepare a data set and train a generator on it."""
 
 from replicalab.domain import artifacts
-from replicalab.domain.datasets import DatasetSpec, facts_of
+from replicalab.domain.datasets import DatasetSpec, RegisteredDataset, contents_of, facts_of
 from replicalab.domain.generators import EdmTraining, PowerAverage
 from replicalab.domain.specs import TrainingSpec
 from replicalab.domain.tasks import (
@@ -13,10 +13,14 @@ from replicalab.domain.tasks import (
 )
 from replicalab.errors import IncompatibleParts
 from replicalab.planning.builder import Plan, PlanBuilder
+from replicalab.planning.datasets import add_import
 
 
 def add_dataset(builder: PlanBuilder, dataset: DatasetSpec) -> TaskKey:
-    """Add the task that prepares ``dataset``."""
+    """Add the task that prepares ``dataset``, or has imported it."""
+    if isinstance(dataset, RegisteredDataset):
+        contents = contents_of(dataset)
+        return add_import(builder, contents.file, contents.recipe)
     facts = facts_of(dataset)
     images = facts.train_images + facts.test_images
     return builder.add(PrepareDataset(dataset=dataset), work=images)

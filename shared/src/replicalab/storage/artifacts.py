@@ -1,12 +1,16 @@
 """Content-addressed artifacts over an object store: digests are made on write, checked on read."""
 
 import hashlib
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from tempfile import TemporaryFile
+from typing import BinaryIO
 
 from replicalab.domain.artifacts import ArtifactRef, Damage, ref_of
 from replicalab.errors import ArtifactCorrupt, ArtifactNotFound
 from replicalab.file_errors import ArtifactMissing
-from replicalab.storage.objects import ObjectStore
+from replicalab.storage.objects import CHUNK_BYTES, ObjectStore
+from replicalab.storage.scratch import check_room
 
 
 class ArtifactStore:
@@ -35,16 +39,45 @@ class ArtifactStore:
         try:
             body = self.objects.get(ref.store_key)
         except ArtifactNotFound as error:
-            raise ArtifactMissing(
-                f"The store has lost artifact {ref.sha256}; its producer must run again.",
-                sha256=ref.sha256,
-            ) from error
+            raise _missing(ref) from error
         if len(body) != ref.size_bytes or hashlib.sha256(body).hexdigest() != ref.sha256:
-            raise ArtifactCorrupt(
-                f"Artifact {ref.sha256} does not match its digest; its producer must run again.",
-                sha256=ref.sha256,
-            )
+            raise _corrupt(ref)
         return body
+
+    def write_file(self, file: BinaryIO, media_type: str) -> ArtifactRef:
+        """As ``write``, from the whole of ``file``, holding only a piece of it in memory."""
+        digest = hashlib.sha256()
+        file.seek(0)
+        for chunk in iter(lambda: file.read(CHUNK_BYTES), b""):
+            digest.update(chunk)
+        size_bytes = file.tell()
+        ref = ArtifactRef(sha256=digest.hexdigest(), size_bytes=size_bytes, media_type=media_type)
+        file.seek(0)
+        self.objects.put_file(ref.store_key, file, size_bytes, media_type)
+        return ref
+
+    @contextmanager
+    def opened(self, ref: ArtifactRef) -> Iterator[BinaryIO]:
+        """The bytes of ``ref`` as an unnamed file on this machine, gone when the context ends.
+
+        Raises:
+            ArtifactMissing: The store has lost them.
+            ArtifactCorrupt: The stored bytes have another size or digest.
+            OSError: The disk for temporary files has no room for them.
+        """
+        with TemporaryFile() as file:
+            check_room(ref.size_bytes)
+            digest = hashlib.sha256()
+            try:
+                for chunk in self.objects.stream(ref.store_key):
+                    digest.update(chunk)
+                    file.write(chunk)
+            except ArtifactNotFound as error:
+                raise _missing(ref) from error
+            if file.tell() != ref.size_bytes or digest.hexdigest() != ref.sha256:
+                raise _corrupt(ref)
+            file.seek(0)
+            yield file
 
     def is_present(self, ref: ArtifactRef) -> bool:
         """Whether the store holds an object of the right size under the digest."""
@@ -70,3 +103,16 @@ class ArtifactStore:
         except ArtifactNotFound:
             return Damage.MISSING
         return None if digest.hexdigest() == ref.sha256 else Damage.CORRUPT
+
+def _missing(ref: ArtifactRef) -> ArtifactMissing:
+    return ArtifactMissing(
+        f"The store has lost artifact {ref.sha256}; its producer must run again.",
+        sha256=ref.sha256,
+    )
+
+
+def _corrupt(ref: ArtifactRef) -> ArtifactCorrupt:
+    return ArtifactCorrupt(
+        f"Artifact {ref.sha256} does not match its digest; its producer must run again.",
+        sha256=ref.sha256,
+    )

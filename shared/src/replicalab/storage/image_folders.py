@@ -6,21 +6,17 @@ or claim to be enormous are problems that name the file.
 
 import hashlib
 import os
-import warnings
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
-from PIL import Image, UnidentifiedImageError
 
 from replicalab.file_errors import InvalidDataset
+from replicalab.storage.pictures import form_of, opened, pixels_of
 
 FORMATS = ("PNG", "JPEG", "WEBP", "BMP")
-GREY_MODES = {"1", "L", "LA"}
-COLOUR_MODES = {"P", "RGB", "RGBA", "CMYK", "YCbCr"}
 FEWEST_OF_A_CLASS = 2
 TRAIN, TEST = "train", "test"
 
@@ -125,8 +121,8 @@ def forms_of(paths: Sequence[Path]) -> set[tuple[int, int, bool]]:
     """(width, height, is grey) of every image, from the headers."""
     forms = set()
     for path in paths:
-        with _opened(path) as image:
-            forms.add((*image.size, image.mode in GREY_MODES))
+        with opened(path, str(path), FORMATS) as image:
+            forms.add(form_of(image))
     return forms
 
 
@@ -143,37 +139,7 @@ def read_images(
     """
     images = np.empty((len(files), resolution, resolution, channels), dtype=np.uint8)
     for place, path in enumerate(files.paths):
-        with _opened(path) as image:
-            converted = image.convert("L" if channels == 1 else "RGB")
-            pixels = np.asarray(_square(converted, resolution))
-        images[place] = pixels.reshape(resolution, resolution, channels)
+        with opened(path, str(path), FORMATS) as image:
+            images[place] = pixels_of(image, resolution=resolution, channels=channels)
         progress(place + 1, len(files))
     return images
-
-
-def _square(image: Image.Image, resolution: int) -> Image.Image:
-    width, height = image.size
-    if width == height == resolution:
-        return image
-    side = min(width, height)
-    left, top = (width - side) // 2, (height - side) // 2
-    box = (left, top, left + side, top + side)
-    return image.resize((resolution, resolution), Image.Resampling.LANCZOS, box=box)
-
-
-@contextmanager
-def _opened(path: Path) -> Iterator[Image.Image]:
-    """An image whose pixels are whole; whatever is wrong with it is ``InvalidDataset``."""
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("error", Image.DecompressionBombWarning)
-            with Image.open(path, formats=FORMATS) as image:
-                if image.mode not in GREY_MODES | COLOUR_MODES:
-                    raise InvalidDataset(f"{path} has pixels of the form {image.mode}.")
-                yield image
-    except UnidentifiedImageError as error:
-        raise InvalidDataset(f"{path} is not an image ({', '.join(FORMATS)} are read).") from error
-    except (Image.DecompressionBombError, Image.DecompressionBombWarning) as error:
-        raise InvalidDataset(f"{path} claims to be too large: {error}") from error
-    except (OSError, SyntaxError, ValueError) as error:
-        raise InvalidDataset(f"{path} cannot be read as an image: {error}") from error

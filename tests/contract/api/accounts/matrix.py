@@ -29,9 +29,9 @@ Roles: viewer < researcher < maintainer < admin, in the lab and in each project;
 lab limits the one in a project. Scopes limit a token, whatever its user may do: `read`, `write`,
 `tokens` (make, rotate and revoke one's own), `admin`.
 
-- **own**: the caller submitted the experiment, brought the generator, made the webhook, holds the
-  token, is maintainer (as far as their role goes) of the project.
-- **project**: somebody else's experiment, generator or webhook, in a project where the caller has
+- **own**: the caller submitted the experiment, brought the generator or data set, made the webhook,
+  holds the token, is maintainer (as far as their role goes) of the project.
+- **project**: somebody else's experiment, generator, data set or webhook, in a project where the caller has
   the role of the column.
 - **foreign**: somebody else's, in a project that the caller is no member of. The answer is the
   one for something that does not exist.
@@ -57,7 +57,8 @@ class Cell:
 def relations(operation: Operation) -> tuple[Relation, ...]:
     """What the operation's object can be to its caller."""
     path = operation[1]
-    if any(name in path for name in ("{experiment_id}", "{generator_id}", "{webhook_id}")):
+    things = ("experiment", "generator", "dataset", "webhook")
+    if any(f"{{{thing}_id}}" in path for thing in things):
         return ("own", "project", "foreign")
     if "{project_id}" in path or "{token_id}" in path:
         return ("own", "foreign")

@@ -11,8 +11,8 @@ from fastapi import FastAPI
 from fastapi.testclient import TestClient
 
 from replicalab.db.database import Database
-from replicalab.db.generators import GeneratorRow
-from replicalab.db.models import ExperimentRow
+from replicalab.db.imports import ImportedRow
+from replicalab.db.models import DatasetRow, ExperimentRow, GeneratorRow
 from replicalab.db.webhooks import WebhookRow
 from replicalab.domain.accounts import Role
 from replicalab_api.experiments.examples import SMALL_STUDY
@@ -24,6 +24,7 @@ pytestmark = [pytest.mark.integration, pytest.mark.timeout(120)]
 
 DOCS = Path(__file__).parents[4] / "docs" / "authorisation.md"
 HIDDEN = {
+    "dataset-not-found",
     "experiment-not-found",
     "generator-not-found",
     "project-not-found",
@@ -33,6 +34,7 @@ HIDDEN = {
 }
 BINARY = {"Content-Type": "application/octet-stream"}
 HOOK = "http://127.0.0.1:9/hook"
+IMPORTED: Mapping[str, type[ImportedRow]] = {"generator": GeneratorRow, "dataset": DatasetRow}
 NOBODY = "01900000-0000-7000-8000-000000000000"
 
 BODIES: Mapping[tuple[str, str], Mapping[str, Any]] = {
@@ -121,19 +123,20 @@ class World:
         body = {"name": "spare", "user_id": str(person.id)}
         return str(self.client.post("/v1/tokens", json=body).json()["id"])
 
-    def generator(self, role: Role | None, relation: Relation) -> str:
-        """The id of a generator whose import nobody has begun, made anew: it may be deleted."""
+    def brought(self, thing: str, role: Role | None, relation: Relation) -> str:
+        """The id of something whose import nobody has begun, made anew: it may be deleted."""
         project = self.projects["foreign" if relation == "foreign" else "own"]
         query = {"name": str(uuid4()), "licence": "CC0", "project": project}
         brought = self.stranger.client.post(
-            "/v1/generators", params=query, content=b"x", headers=BINARY
+            f"/v1/{thing}s", params=query, content=b"x", headers=BINARY
         )
         assert brought.status_code == 202, brought.text
-        generator = str(brought.json()["id"])
+        brought_id = str(brought.json()["id"])
         if relation == "own":
             with self.database.transaction() as session:
-                session.get_one(GeneratorRow, UUID(generator)).owner = (role or Role.VIEWER).value
-        return generator
+                row = session.get_one(IMPORTED[thing], UUID(brought_id))
+                row.owner = (role or Role.VIEWER).value
+        return brought_id
 
     def webhook(self, role: Role | None, relation: Relation) -> str:
         """The id of a webhook made anew: it may be deleted."""
@@ -159,15 +162,16 @@ class World:
             names["token_id"] = self.token(cell.role, cell.relation)
         if "{experiment_id}" in template:
             names["experiment_id"] = self.experiment(cell.role, cell.relation)
-        if "{generator_id}" in template:
-            names["generator_id"] = self.generator(cell.role, cell.relation)
+        for thing in IMPORTED:
+            if f"{{{thing}_id}}" in template:
+                names[f"{thing}_id"] = self.brought(thing, cell.role, cell.relation)
         if "{webhook_id}" in template:
             names["webhook_id"] = self.webhook(cell.role, cell.relation)
         if "{project_id}" in template:
             names["project_id"] = self.projects[cell.relation]
         client = self.anonymous if cell.role is None else self.people[cell.role].client
         path = template.format(**names)
-        if cell.operation == ("POST", "/v1/generators"):
+        if cell.operation in {("POST", f"/v1/{thing}s") for thing in IMPORTED}:
             query = {"name": str(uuid4()), "licence": "CC0"}
             response = client.post(path, params=query, content=b"x", headers=BINARY)
         else:

@@ -22,7 +22,7 @@ from replicalab.domain.resources import (
     Results,
     TaskRead,
 )
-from replicalab.domain.specs import ExperimentSpec, ImportSpec, TrainingSpec
+from replicalab.domain.specs import AnySpec
 from replicalab.domain.states import ExperimentState
 from replicalab.domain.tasks import TaskKey
 from replicalab.engine.experiments import Experiments
@@ -59,7 +59,7 @@ class VisibleExperiments:
 
     def submit(
         self,
-        spec: ExperimentSpec | TrainingSpec | ImportSpec,
+        spec: AnySpec,
         *,
         project_id: UUID = DEFAULT_PROJECT_ID,
         idempotency_key: str | None,

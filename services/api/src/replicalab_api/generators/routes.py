@@ -9,19 +9,23 @@ from fastapi import Path as PathParameter
 from fastapi.concurrency import run_in_threadpool
 
 from replicalab import errors, refusals
+from replicalab.db.generators import GeneratorRow
 from replicalab.domain.generator_resources import GeneratorPage, GeneratorRead
-from replicalab_api.generators.queries import GeneratorsQuery, ImportQuery
-from replicalab_api.generators.visible import LabGenerators
+from replicalab.domain.specs import ImportSpec
 from replicalab_api.http.authentication import Caller
 from replicalab_api.http.paging import Cursors
 from replicalab_api.http.problems import responses
 from replicalab_api.http.uploads import MEDIA_TYPE, received
+from replicalab_api.imports.queries import ImportQuery, ImportsQuery
+from replicalab_api.imports.visible import LabImports
 
 router = APIRouter(
     prefix="/v1/generators",
     tags=["generators"],
     responses=responses(errors.DatabaseUnavailable, errors.InvalidRequest),
 )
+
+LabGenerators = LabImports[GeneratorRow, GeneratorRead, ImportSpec]
 
 
 def _generators(request: Request) -> LabGenerators:
@@ -70,13 +74,9 @@ async def import_generator(
     # What can be refused without the file is refused before it is sent.
     await run_in_threadpool(generators.check, caller, query.project, query.name)
     async with received(request, request.app.state.max_snapshot_bytes) as upload:
+        spec = ImportSpec(name=query.name, file=upload.ref, licence=query.licence)
         brought = await run_in_threadpool(
-            generators.bring,
-            caller,
-            query.project,
-            upload,
-            name=query.name,
-            licence=query.licence,
+            generators.bring, caller, query.project, upload.file, spec
         )
     response.headers["Location"] = f"/v1/generators/{brought.id}"
     return brought
@@ -84,22 +84,22 @@ async def import_generator(
 
 @router.get("")
 def list_generators(
-    query: Annotated[GeneratorsQuery, Query()],
+    query: Annotated[ImportsQuery, Query()],
     caller: Caller,
     generators: Service,
     cursors: Cursors,
 ) -> GeneratorPage:
     """Imported generators of your projects, newest first."""
-    page = generators.list(
+    items, following = generators.list(
         caller,
         limit=query.limit,
         before=None if query.cursor is None else cursors.decode(query.cursor),
         project_id=query.project,
         name=query.name,
     )
-    if page.next_cursor is None:
-        return page
-    return page.model_copy(update={"next_cursor": cursors.encode(UUID(page.next_cursor))})
+    return GeneratorPage(
+        items=items, next_cursor=None if following is None else cursors.encode(following)
+    )
 
 
 @router.get("/{generator_id}", responses=NOT_FOUND)

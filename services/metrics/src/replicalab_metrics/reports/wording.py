@@ -8,7 +8,7 @@ from replicalab.domain.classifiers import (
     ClassifierSpec,
     PaperResNet18,
 )
-from replicalab.domain.datasets import DatasetSpec, facts_of
+from replicalab.domain.datasets import DatasetSpec, RegisteredDataset, contents_of, facts_of
 from replicalab.domain.generators import (
     BundledGenerator,
     GeneratorSpec,
@@ -92,8 +92,12 @@ def format_with_interval(measurement: Measurement) -> str:
 def _dataset(dataset: DatasetSpec) -> str:
     facts = facts_of(dataset)
     colours = "grey" if facts.channels == 1 else "colour"
+    name: str = dataset.kind
+    if isinstance(dataset, RegisteredDataset):
+        licence = contents_of(dataset).licence
+        name = f"{dataset.name} (version {(dataset.version or '')[:12]}, under {licence})"
     return (
-        f"the data set {dataset.kind} ({facts.train_images:,} {colours} images of "
+        f"the data set {name} ({facts.train_images:,} {colours} images of "
         f"{facts.resolution} x {facts.resolution} pixels in {facts.classes} classes)"
     )
 

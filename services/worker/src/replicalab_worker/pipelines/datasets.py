@@ -12,9 +12,9 @@ from replicalab.domain import artifacts
 from replicalab.domain.datasets import (
     Cifar10Dataset,
     Cifar100Dataset,
-    DatasetSpec,
     DigitsDataset,
     ImageFolderDataset,
+    PreparedDataset,
     Stl10Dataset,
     SvhnDataset,
     facts_of,
@@ -58,7 +58,7 @@ class DatasetPreparation:
         context.write(artifacts.TEST_IMAGES, test.to_bytes(), artifacts.NPZ)
         context.progress(1, 1, "prepared")
 
-    def _read(self, dataset: DatasetSpec, report: Report) -> Splits:
+    def _read(self, dataset: PreparedDataset, report: Report) -> Splits:
         match dataset:
             case DigitsDataset():
                 return digits(dataset)

@@ -6,6 +6,7 @@ from replicalab.domain.tasks import TaskKind
 from replicalab.engine.handlers import Handler, Handlers
 from replicalab_worker.pipelines.averaging import average_generator
 from replicalab_worker.pipelines.classifier_training import ClassifierTraining
+from replicalab_worker.pipelines.dataset_import import DatasetImport
 from replicalab_worker.pipelines.datasets import DatasetPreparation
 from replicalab_worker.pipelines.distributed_training import DistributedTraining
 from replicalab_worker.pipelines.embedding import Embedding
@@ -16,9 +17,14 @@ from replicalab_worker.pipelines.pretrained import PretrainedWeights
 from replicalab_worker.pipelines.reconstruction import Reconstruction
 from replicalab_worker.runtime.device import best_device, prepare_process
 
+IMPORT_MEMORY_BYTES = 2**30
+
 
 def handlers(
-    datasets: PinnedFolder, weights: PinnedFolder, training_processes: int = 1
+    datasets: PinnedFolder,
+    weights: PinnedFolder,
+    training_processes: int = 1,
+    import_memory_bytes: int = IMPORT_MEMORY_BYTES,
 ) -> Handlers:
     """The worker's handlers; call once in the process that will run them.
 
@@ -28,11 +34,13 @@ def handlers(
         datasets: Where data sets lie.
         weights: Where published weights lie.
         training_processes: How many processes train one generator together.
+        import_memory_bytes: What reading an uploaded data set may add to the process.
     """
     prepare_process()
     device = best_device()
     return {
         TaskKind.PREPARE_DATASET: DatasetPreparation(datasets),
+        TaskKind.IMPORT_DATASET: DatasetImport(import_memory_bytes),
         TaskKind.TRAIN_GENERATOR: _generator_training(device, training_processes),
         TaskKind.IMPORT_GENERATOR: import_generator,
         TaskKind.AVERAGE_GENERATOR: average_generator,

@@ -1,4 +1,4 @@
-"""What query strings about generators may say."""
+"""What query strings about imports may say."""
 
 from uuid import UUID
 
@@ -13,14 +13,14 @@ class ImportQuery(Query):
     """What is known of an uploaded file besides its bytes."""
 
     name: Name = Field(description="What experiments of the project will call it; unique there.")
-    licence: Licence = Field(description="Under which the weights may be used; shown with them.")
+    licence: Licence = Field(description="Under which it may be used; shown wherever it is used.")
     project: UUID = Field(
         default=DEFAULT_PROJECT_ID, description="``id`` of a project; else the default one."
     )
 
 
-class GeneratorsQuery(PageQuery):
-    """Which generators to list."""
+class ImportsQuery(PageQuery):
+    """Which ones to list."""
 
     project: UUID | None = Field(default=None, description="Only of this project.")
     name: Name | None = Field(

@@ -1,0 +1,1 @@
+"""Imported data sets over REST."""

@@ -1,0 +1,1 @@
+"""What bringing generators and data sets over REST has in common."""

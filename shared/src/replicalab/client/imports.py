@@ -1,0 +1,127 @@
+"""What people bring, whatever it is: uploaded once, looked at, awaited, deleted."""
+
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from typing import ClassVar, Generic, TypeVar
+from uuid import UUID
+
+from replicalab.client import watching
+from replicalab.client.transport import Transport
+from replicalab.domain.dataset_resources import DatasetRead
+from replicalab.domain.generator_resources import GeneratorRead
+from replicalab.errors import NotFound
+
+PAGE_ITEMS = 200
+UPLOAD_SECONDS = 600.0
+"""The service answers once the whole file is in its store."""
+
+Report = Callable[[int, int], None]
+"""Called with bytes sent and bytes in all."""
+
+Read = TypeVar("Read", GeneratorRead, DatasetRead)
+
+
+def no_report(_sent: int, _total: int) -> None:
+    """Nobody asked how far it is."""
+
+
+class Imports(ABC, Generic[Read]):
+    """What generators and data sets have in common; an argument is an id or has one."""
+
+    root: ClassVar[str]
+    noun: ClassVar[str]
+    not_found: ClassVar[type[NotFound]]
+    model: type[Read]
+
+    def __init__(self, transport: Transport) -> None:
+        self._transport = transport
+
+    @abstractmethod
+    def _page(self, body: bytes) -> tuple[list[Read], str | None]:
+        """Items of a page, and the cursor of the next one."""
+
+    def _path(self, thing: UUID | str | Read) -> str:
+        known = thing if isinstance(thing, UUID | str) else thing.id
+        # Anything but a UUID could lead the request to another route.
+        return f"{self.root}/{known if isinstance(known, UUID) else UUID(known)}"
+
+    def _send(self, params: Mapping[str, str], size_bytes: int, pieces: Iterable[bytes]) -> Read:
+        """Send a file; once, for a repetition could find its own name taken."""
+        response = self._transport.send(
+            "POST",
+            self.root,
+            params=params,
+            headers={
+                "Content-Type": "application/octet-stream",
+                "Content-Length": str(size_bytes),
+            },
+            content=pieces,
+            timeout_seconds=UPLOAD_SECONDS,
+            is_repeatable=False,
+        )
+        return self.model.model_validate_json(response.content)
+
+    def get(self, thing: UUID | str | Read) -> Read:
+        """It as it stands; raises the ``NotFound`` of its kind."""
+        response = self._transport.send("GET", self._path(thing))
+        return self.model.model_validate_json(response.content)
+
+    def list(self, *, name: str | None = None, project: UUID | str | None = None) -> Iterator[Read]:
+        """Newest first; pages are fetched as they are needed.
+
+        Args:
+            name: Only with this text in their name, ignoring case.
+            project: Only of this project.
+        """
+        params: dict[str, str | int] = {"limit": PAGE_ITEMS}
+        if name is not None:
+            params["name"] = name
+        if project is not None:
+            params["project"] = str(project)
+        while True:
+            response = self._transport.send("GET", self.root, params=params)
+            items, cursor = self._page(response.content)
+            yield from items
+            if cursor is None:
+                return
+            params["cursor"] = cursor
+
+    def find(self, name_or_id: str) -> Read:
+        """The one with this id, or the only one with this name.
+
+        Raises:
+            NotFound: There is none, or several projects have one.
+        """
+        try:
+            return self.get(UUID(name_or_id))
+        except ValueError:
+            found = [item for item in self.list(name=name_or_id) if item.name == name_or_id]
+        if len(found) != 1:
+            raise self.not_found(
+                f"{len(found)} of your {self.noun}s are called {name_or_id!r}; give the id."
+            )
+        return found[0]
+
+    def delete(self, thing: UUID | str | Read) -> None:
+        """Forget it and remove its file; results that it made stay.
+
+        Raises:
+            Conflict: It is being imported, or an unfinished experiment needs it.
+        """
+        self._transport.send("DELETE", self._path(thing))
+
+    def wait(self, thing: UUID | str | Read, *, timeout_seconds: float | None = None) -> Read:
+        """Wait until it is ready, refused or failed.
+
+        Raises:
+            TimeoutError: It is still being imported after ``timeout_seconds``.
+        """
+        path = f"/v1/experiments/{self.get(thing).experiment_id}"
+        watching.wait_for_end(self._transport, path, timeout_seconds)
+        return self.get(thing)
+
+
+def parameters(name: str, licence: str, project: UUID | str | None) -> dict[str, str]:
+    """What is said of any file besides its bytes."""
+    params = {"name": name, "licence": licence}
+    return params if project is None else params | {"project": str(project)}
