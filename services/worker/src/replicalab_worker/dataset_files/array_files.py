@@ -142,12 +142,7 @@ def _class_names(archive: Archive, labels: list[npt.NDArray[np.int64]]) -> tuple
     highest = max((int(part.max()) for part in labels if len(part)), default=-1)
     if CLASSES + ENDING not in archive.names:
         return tuple(str(number) for number in range(highest + 1))
-    member = npy_member(archive, CLASSES)
-    if member.dtype.kind != "U" or len(member.shape) != 1:
-        raise InvalidDataset(
-            f"classes must be a list of texts, not {member.dtype} of {member.shape}."
-        )
-    names = tuple(str(name) for name in member.values(limits.MOST_CLASSES * 4 * 1000))
+    names = npy_member(archive, CLASSES).texts(limits.MOST_CLASSES * 4 * 1000)
     if highest >= len(names):
         raise InvalidDataset(
             f"There are {len(names)} classes and the label {highest}; labels count from 0."

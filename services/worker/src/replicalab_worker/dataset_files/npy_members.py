@@ -42,6 +42,23 @@ class NpyMember:
             raise InvalidDataset(f"{self.name} is empty.")
         return np.frombuffer(body, dtype=self.dtype).reshape(self.shape)
 
+    def texts(self, most_bytes: int) -> tuple[str, ...]:
+        """The texts of a list, decoded by Python: numpy takes any number for a character."""
+        if self.dtype.kind != "U" or len(self.shape) != 1:
+            raise InvalidDataset(
+                f"{self.name} must be a list of texts, not {self.dtype} of {self.shape}."
+            )
+        body = self.values(most_bytes).tobytes()
+        encoding = "utf-32-be" if self.dtype.byteorder == ">" else "utf-32-le"
+        size = self.dtype.itemsize
+        try:
+            return tuple(
+                body[place : place + size].decode(encoding).rstrip("\0")
+                for place in range(0, len(body), size)
+            )
+        except UnicodeDecodeError as error:
+            raise InvalidDataset(f"{self.name} holds what is no text: {error}") from error
+
     def check_size(self, most_bytes: int) -> None:
         """Raise ``ArchiveLimits`` where the values claim more than ``most_bytes``."""
         if self.size_bytes > most_bytes:
