@@ -91,9 +91,7 @@ class Submission:
         self._artifacts = artifacts
         self._journal = Journal()
 
-    def replay(
-        self, spec: AnySpec, owner: str, project_id: UUID, key: str | None
-    ) -> UUID | None:
+    def replay(self, spec: AnySpec, owner: str, project_id: UUID, key: str | None) -> UUID | None:
         """The experiment that an earlier request with this key made.
 
         Raises:
