@@ -36,7 +36,7 @@ class InvalidDataset(InvalidRequest):
     """Images in a folder or an uploaded file are not a data set, or not the one described."""
 
     slug = "invalid-dataset"
-    title = "The images are not the data set described"
+    title = "This is not the data set described"
     remedy = (
         "Correct what the detail names, and import the file again; for a folder, take the "
         "specification that `replicalab datasets describe FOLDER` prints of it as it is now."

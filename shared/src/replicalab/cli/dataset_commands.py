@@ -15,7 +15,7 @@ datasets = typer.Typer(
     name="datasets",
     no_args_is_help=True,
     rich_markup_mode=None,
-    help="Import data sets, list and delete them; describe folders of images.",
+    help="Import data sets; describe folders of images.",
 )
 
 Dataset = Annotated[str, typer.Argument(help="Name or id of the data set.")]
