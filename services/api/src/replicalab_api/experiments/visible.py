@@ -22,7 +22,7 @@ from replicalab.domain.resources import (
     Results,
     TaskRead,
 )
-from replicalab.domain.specs import AnySpec
+from replicalab.domain.specs import AnySpec, ExperimentSpec, TrainingSpec
 from replicalab.domain.states import ExperimentState
 from replicalab.domain.tasks import TaskKey
 from replicalab.engine.experiments import Experiments
