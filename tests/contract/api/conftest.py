@@ -74,6 +74,8 @@ TOKEN = "a-token-of-the-contract-tests"
 PEPPER = "the pepper of the contract tests, long enough"
 WORKER = "test-worker"
 LOOPBACK = (ip_network("127.0.0.0/8"), ip_network("::1/128"))
+QUEUED_SECONDS = 30
+"""An upload that is on its way in another thread has arrived by then, on a busy machine too."""
 MAX_SNAPSHOT_BYTES = 4 * 2**20
 IMPORTERS: dict[str, Handler] = {
     TaskKind.IMPORT_GENERATOR: import_generator,
@@ -281,8 +283,10 @@ def import_it(database: Database, objects: ObjectStore) -> Callable[[], None]:
     tasks, artifacts = TaskStore(database, lease_seconds=60, max_lost=3), ArtifactStore(objects)
 
     def run() -> None:
-        task_id = tasks.next_queued(Queue.WORKER)
-        assert task_id is not None
+        deadline = time.monotonic() + QUEUED_SECONDS
+        while (task_id := tasks.next_queued(Queue.WORKER)) is None:
+            assert time.monotonic() < deadline, "nothing waits"
+            time.sleep(0.05)
         claimed = tasks.claim(task_id, WORKER)
         assert claimed is not None
         params: Any = claimed.params
