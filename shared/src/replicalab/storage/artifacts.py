@@ -104,6 +104,7 @@ class ArtifactStore:
             return Damage.MISSING
         return None if digest.hexdigest() == ref.sha256 else Damage.CORRUPT
 
+
 def _missing(ref: ArtifactRef) -> ArtifactMissing:
     return ArtifactMissing(
         f"The store has lost artifact {ref.sha256}; its producer must run again.",
