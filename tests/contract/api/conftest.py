@@ -52,8 +52,8 @@ from replicalab_api.identity.bootstrap import ensure_foundation
 from replicalab_api.identity.passwords import Passwords
 from replicalab_api.identity.services import AccountServices, account_services
 from replicalab_api.identity.token_text import Pepper
-from replicalab_api.limits.buckets import LocalBuckets
 from replicalab_api.imports.visible import LabImports
+from replicalab_api.limits.buckets import LocalBuckets
 from replicalab_api.rules import RULES
 from replicalab_api.settings import LimitSettings
 from replicalab_api.storage.routes import router as storage_router

@@ -31,8 +31,8 @@ lab limits the one in a project. Scopes limit a token, whatever its user may do:
 
 - **own**: the caller submitted the experiment, brought the generator or data set, made the webhook,
   holds the token, is maintainer (as far as their role goes) of the project.
-- **project**: somebody else's experiment, generator, data set or webhook, in a project where the caller has
-  the role of the column.
+- **project**: somebody else's experiment, generator, data set or webhook, in a project where the
+  caller has the role of the column.
 - **foreign**: somebody else's, in a project that the caller is no member of. The answer is the
   one for something that does not exist.
 

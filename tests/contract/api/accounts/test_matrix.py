@@ -1,6 +1,7 @@
 """Every route, asked by everybody about everything, answers as the table says."""
 
 from collections.abc import Callable, Mapping
+from functools import partial
 from pathlib import Path
 from typing import Any
 from uuid import UUID, uuid4
@@ -153,22 +154,26 @@ class World:
                 session.get_one(WebhookRow, UUID(webhook)).owner_id = owner
         return webhook
 
-    def answer(self, cell: Cell) -> str:
-        method, template = cell.operation
-        names = {"user_id": str(self.stranger.id), "slug": "forbidden"}
+    def names(self, cell: Cell) -> dict[str, str]:
+        """What the path of a cell names, made where it needs to exist."""
+        template = cell.operation[1]
+        names = {"user_id": str(self.stranger.id), "slug": "forbidden", "delivery_id": NOBODY}
         names |= {"node": "metrics@nowhere", "task_key": "0" * 64, "name": "none.json"}
-        names["delivery_id"] = NOBODY
-        if "{token_id}" in template:
-            names["token_id"] = self.token(cell.role, cell.relation)
-        if "{experiment_id}" in template:
-            names["experiment_id"] = self.experiment(cell.role, cell.relation)
-        for thing in IMPORTED:
-            if f"{{{thing}_id}}" in template:
-                names[f"{thing}_id"] = self.brought(thing, cell.role, cell.relation)
-        if "{webhook_id}" in template:
-            names["webhook_id"] = self.webhook(cell.role, cell.relation)
+        makers = {
+            "token_id": self.token,
+            "experiment_id": self.experiment,
+            "webhook_id": self.webhook,
+        } | {f"{thing}_id": partial(self.brought, thing) for thing in IMPORTED}
+        for name, make in makers.items():
+            if f"{{{name}}}" in template:
+                names[name] = make(cell.role, cell.relation)
         if "{project_id}" in template:
             names["project_id"] = self.projects[cell.relation]
+        return names
+
+    def answer(self, cell: Cell) -> str:
+        method, template = cell.operation
+        names = self.names(cell)
         client = self.anonymous if cell.role is None else self.people[cell.role].client
         path = template.format(**names)
         if cell.operation in {("POST", f"/v1/{thing}s") for thing in IMPORTED}:
