@@ -5,7 +5,7 @@ from contextlib import ExitStack, contextmanager
 from typing import BinaryIO
 
 from replicalab.file_errors import InvalidDataset
-from replicalab_worker.dataset_files import archives
+from replicalab_worker.dataset_files import archives, parquet_files
 from replicalab_worker.dataset_files.array_files import ArrayFile, is_array_file
 from replicalab_worker.dataset_files.class_folders import ClassFolders
 from replicalab_worker.dataset_files.labelled_images import LabelledImages
@@ -26,10 +26,12 @@ def labelled_images(file: BinaryIO) -> Iterator[LabelledImages]:
         if start.startswith(archives.SIGNATURE):
             archive = archives.Archive(file)
             yield ArrayFile(archive, held) if is_array_file(archive) else ClassFolders(archive)
+        elif start.startswith(parquet_files.SIGNATURE):
+            yield parquet_files.ParquetFile(file, held)
         else:
             raise InvalidDataset(
-                "The file is neither a zip archive of class folders nor an npz of images and "
-                "labels."
+                "The file is neither a zip archive of class folders, nor an npz of images and "
+                "labels, nor Parquet."
                 if start
                 else "The file is empty."
             )
