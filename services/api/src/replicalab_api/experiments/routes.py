@@ -43,7 +43,7 @@ from replicalab_api.http.conditional import is_fresh
 from replicalab_api.http.downloads import artifact_response
 from replicalab_api.http.idempotency import idempotency_key
 from replicalab_api.http.json_bodies import JsonBody
-from replicalab_api.http.openapi import json_body
+from replicalab_api.http.openapi import json_body, links
 from replicalab_api.http.paging import Cursors
 from replicalab_api.http.problems import responses
 
@@ -68,6 +68,22 @@ BODY_ERRORS = (
     errors.UnknownGenerator,
 )
 NOT_FOUND = responses(errors.ExperimentNotFound)
+_ITS_ID = {"experiment_id": "$response.body#/id"}
+FROM_EXPERIMENT = links(
+    get_experiment=_ITS_ID,
+    list_tasks=_ITS_ID,
+    get_results=_ITS_ID,
+    list_artifacts=_ITS_ID,
+    cancel_experiment=_ITS_ID,
+)
+FROM_TASKS = links(list_artifacts={"experiment_id": "$request.path.experiment_id"})
+FROM_ARTIFACTS = links(
+    get_artifact={
+        "experiment_id": "$request.path.experiment_id",
+        "task_key": "$response.body#/0/task_key",
+        "name": "$response.body#/0/name",
+    }
+)
 CSV_TYPE = "text/csv; charset=utf-8"
 
 
@@ -80,7 +96,8 @@ CSV_TYPE = "text/csv; charset=utf-8"
         errors.IdempotencyConflict,
         errors.QuotaExceeded,
         refusals.ProjectNotFound,
-    ),
+    )
+    | {202: FROM_EXPERIMENT},
     openapi_extra=json_body(SPEC, BODIES),
 )
 def submit_experiment(
@@ -165,7 +182,7 @@ def cancel_experiment(experiment_id: ExperimentId, experiments: Experiments) -> 
     return experiments.cancel(experiment_id)
 
 
-@router.get("/{experiment_id}/tasks", responses=NOT_FOUND)
+@router.get("/{experiment_id}/tasks", responses=NOT_FOUND | {200: FROM_TASKS})
 def list_tasks(experiment_id: ExperimentId, experiments: Experiments) -> Sequence[TaskRead]:
     """Its tasks, every one after those it reads from."""
     return experiments.tasks(experiment_id)
@@ -192,7 +209,7 @@ def get_results(
     return Response(body, media_type="application/json", headers={"Vary": "Accept"})
 
 
-@router.get("/{experiment_id}/artifacts", responses=NOT_FOUND)
+@router.get("/{experiment_id}/artifacts", responses=NOT_FOUND | {200: FROM_ARTIFACTS})
 def list_artifacts(experiment_id: ExperimentId, experiments: Experiments) -> Sequence[ArtifactRead]:
     """Every artifact so far."""
     return experiments.artifacts(experiment_id)

@@ -26,6 +26,21 @@ def json_body(
     }
 
 
+def links(**targets: Mapping[str, str]) -> dict[str, Any]:
+    """The ``links`` of a response (OpenAPI 3.1, section 4.8.20).
+
+    Args:
+        targets: By the operation that may follow: where each of its parameters stands, as a
+            runtime expression such as ``$response.body#/id``.
+    """
+    return {
+        "links": {
+            operation: {"operationId": operation, "parameters": dict(parameters)}
+            for operation, parameters in targets.items()
+        }
+    }
+
+
 def describe(app: FastAPI) -> dict[str, Any]:
     """The OpenAPI document of ``app``; made once."""
     if app.openapi_schema is None:
