@@ -5,21 +5,18 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
-from typer.testing import CliRunner, Result
 
-from replicalab.cli.app import app
 from replicalab.cli.exits import ExitCode
 from replicalab.client.lab import Lab
 from replicalab.domain.datasets import DatasetRecipe
 from replicalab.domain.import_states import ImportState
 from replicalab.errors import InvalidRequest
 from replicalab.refusals import DatasetInUse, DatasetNotFound
+from tests.contract.api.commands import RunCommand, commands
 from tests.contract.api.conftest import TOKEN
 from tests.fixtures.dataset_files import pets, zipped
 
 pytestmark = [pytest.mark.integration, pytest.mark.timeout(60)]
-
-RunCommand = Callable[..., Result]
 
 
 @pytest.fixture
@@ -30,14 +27,7 @@ def lab(server: str) -> Iterator[Lab]:
 
 @pytest.fixture
 def command(server: str) -> RunCommand:
-    environment = {"REPLICALAB_URL": server, "REPLICALAB_TOKEN": TOKEN, "COLUMNS": "200"}
-    runner = CliRunner(env=environment)
-
-    def run(*arguments: str, typed: str = "") -> Result:
-        result: Result = runner.invoke(app, ["datasets", *arguments], input=typed)
-        return result
-
-    return run
+    return commands(server, "datasets")
 
 
 @pytest.fixture

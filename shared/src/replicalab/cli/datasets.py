@@ -7,7 +7,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from replicalab.cli.imports import ImportCommands, state_text
+from replicalab.cli.imports import ImportCommands
 from replicalab.client.lab import Lab
 from replicalab.domain.dataset_resources import DatasetRead
 from replicalab.domain.datasets import DatasetRecipe
@@ -17,6 +17,8 @@ SHOWN_CLASSES = 12
 
 class DatasetCommands(ImportCommands[DatasetRead]):
     """Each method is a command; consoles as for experiments."""
+
+    columns = ("classes", "train / test")
 
     def __init__(self, lab: Lab, console: Console, notes: Console) -> None:
         super().__init__(lab.datasets, lab, console, notes)
@@ -44,23 +46,10 @@ class DatasetCommands(ImportCommands[DatasetRead]):
             is_awaited=is_awaited,
         )
 
-    def list(self, name: str | None) -> None:
-        """Print every data set."""
-        columns = ("id", "name", "state", "licence", "images", "classes", "train / test")
-        table = Table(*columns, "imported")
-        for item in self._lab.datasets.list(name=name):
-            form = item.form
-            table.add_row(
-                str(item.id),
-                Text(item.name),
-                state_text(item.state),
-                Text(item.licence),
-                "" if form is None else f"{form.resolution}x{form.resolution}x{form.channels}",
-                "" if form is None else str(len(form.class_names)),
-                "" if form is None else f"{form.train_images:,} / {form.test_images:,}",
-                f"{item.created_at.astimezone():%Y-%m-%d %H:%M}",
-            )
-        self._console.print(table)
+    def _cells(self, thing: DatasetRead) -> tuple[str, ...]:
+        if (form := thing.form) is None:
+            return ("", "")
+        return (str(len(form.class_names)), f"{form.train_images:,} / {form.test_images:,}")
 
     def _describe(self, thing: DatasetRead, facts: Table) -> None:
         if thing.recipe.resolution is not None:

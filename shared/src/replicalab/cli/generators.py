@@ -5,15 +5,16 @@ from uuid import UUID
 
 from rich.console import Console
 from rich.table import Table
-from rich.text import Text
 
-from replicalab.cli.imports import ImportCommands, state_text
+from replicalab.cli.imports import ImportCommands
 from replicalab.client.lab import Lab
 from replicalab.domain.generator_resources import GeneratorRead
 
 
 class GeneratorCommands(ImportCommands[GeneratorRead]):
     """Each method is a command; consoles as for experiments."""
+
+    columns = ("classes",)
 
     def __init__(self, lab: Lab, console: Console, notes: Console) -> None:
         super().__init__(lab.generators, lab, console, notes)
@@ -41,21 +42,8 @@ class GeneratorCommands(ImportCommands[GeneratorRead]):
             is_awaited=is_awaited,
         )
 
-    def list(self, name: str | None) -> None:
-        """Print every generator."""
-        table = Table("id", "name", "state", "licence", "images", "classes", "imported")
-        for item in self._lab.generators.list(name=name):
-            form = item.form
-            table.add_row(
-                str(item.id),
-                Text(item.name),
-                state_text(item.state),
-                Text(item.licence),
-                "" if form is None else f"{form.resolution}x{form.resolution}x{form.channels}",
-                "" if form is None else str(form.classes),
-                f"{item.created_at.astimezone():%Y-%m-%d %H:%M}",
-            )
-        self._console.print(table)
+    def _cells(self, thing: GeneratorRead) -> tuple[str, ...]:
+        return ("" if thing.form is None else str(thing.form.classes),)
 
     def _describe(self, thing: GeneratorRead, facts: Table) -> None:
         if (form := thing.form) is not None:

@@ -2,7 +2,7 @@
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping
-from typing import Generic
+from typing import ClassVar, Generic
 
 import typer
 from rich.console import Console
@@ -28,11 +28,18 @@ _STYLES: Mapping[ImportState, str] = {
 class ImportCommands(ABC, Generic[Read]):
     """Each public method is a command; consoles as for experiments."""
 
+    columns: ClassVar[tuple[str, ...]]
+    """Of a list, which only this kind has."""
+
     def __init__(self, imports: Imports[Read], lab: Lab, console: Console, notes: Console) -> None:
         self._imports: Imports[Read] = imports
         self._lab = lab
         self._console = console
         self._notes = notes
+
+    @abstractmethod
+    def _cells(self, thing: Read) -> tuple[str, ...]:
+        """What a list shows under ``columns``."""
 
     @abstractmethod
     def _describe(self, thing: Read, facts: Table) -> None:
@@ -55,6 +62,22 @@ class ImportCommands(ABC, Generic[Read]):
         self._notes.print(self._facts(ended))
         if ended.state is not ImportState.READY:
             raise typer.Exit(ExitCode.FAILED)
+
+    def list(self, name: str | None) -> None:
+        """Print every one whose name has ``name`` in it, ignoring case."""
+        table = Table("id", "name", "state", "licence", "images", *self.columns, "imported")
+        for item in self._imports.list(name=name):
+            form = item.form
+            table.add_row(
+                str(item.id),
+                Text(item.name),
+                state_text(item.state),
+                Text(item.licence),
+                "" if form is None else f"{form.resolution}x{form.resolution}x{form.channels}",
+                *self._cells(item),
+                f"{item.created_at.astimezone():%Y-%m-%d %H:%M}",
+            )
+        self._console.print(table)
 
     def show(self, name_or_id: str) -> None:
         """Print everything about one."""

@@ -1,14 +1,12 @@
 """What the service shows of imported data sets."""
 
-from datetime import datetime
 from typing import Literal
-from uuid import UUID
 
 from pydantic import Field
 
 from replicalab.domain.artifacts import Sha256
 from replicalab.domain.datasets import DatasetRecipe
-from replicalab.domain.import_states import ImportState
+from replicalab.domain.import_resources import ImportRead
 from replicalab.domain.models import Frozen
 from replicalab.domain.resources import Resource
 
@@ -35,26 +33,11 @@ class DatasetForm(Frozen):
         return sum(self.test_counts)
 
 
-class DatasetRead(Resource):
+class DatasetRead(ImportRead):
     """A data set that somebody has brought into a project."""
 
-    id: UUID
-    project_id: UUID
-    owner: str
-    name: str = Field(description="Unique in the project; what an experiment calls it.")
-    licence: str = Field(description="Of the images, as the importer stated it.")
     recipe: DatasetRecipe
-    state: ImportState = Field(
-        description="'refused': the file is not what it must be; 'failed': it could not be read "
-        "for another reason, or the import was cancelled; 'needs-attention': the import is in "
-        "quarantine, which a maintainer can open."
-    )
-    problem: str | None = Field(description="Why it was refused, failed or is in quarantine.")
-    sha256: Sha256 = Field(description="Of the file that was brought.")
-    size_bytes: int
     form: DatasetForm | None = Field(description="What the file holds; known once it is ready.")
-    experiment_id: UUID = Field(description="Of the experiment that imports it.")
-    created_at: datetime
 
 
 class DatasetPage(Resource):

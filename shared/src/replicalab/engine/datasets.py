@@ -13,7 +13,7 @@ from replicalab.domain.datasets import DatasetContents, DatasetRecipe
 from replicalab.domain.specs import DatasetImportSpec
 from replicalab.domain.states import ExperimentState
 from replicalab.engine.imports import Imports
-from replicalab.engine.reading import Found, description_of, problem_of, state_of, with_outcome
+from replicalab.engine.reading import Found, description_of, with_outcome
 from replicalab.planning.datasets import DatasetVersion
 from replicalab.planning.keys import canonical_json
 from replicalab.refusals import DatasetInUse, DatasetNotFound
@@ -24,6 +24,7 @@ class Datasets(Imports[DatasetRow, DatasetRead, DatasetImportSpec]):
     """The data sets that were imported."""
 
     row = DatasetRow
+    model = DatasetRead
     noun = "data set"
     field = "dataset"
     named = "registered"
@@ -34,24 +35,9 @@ class Datasets(Imports[DatasetRow, DatasetRead, DatasetImportSpec]):
         """What is done to the images."""
         return {"recipe": spec.recipe.model_dump(mode="json")}
 
-    def read(self, session: Session, found: Found[DatasetRow]) -> DatasetRead:
-        """What is shown of a data set."""
-        row = found[0]
-        return DatasetRead(
-            id=row.id,
-            project_id=row.project_id,
-            owner=row.owner,
-            name=row.name,
-            licence=row.licence,
-            recipe=_recipe_of(row),
-            state=state_of(found),
-            problem=problem_of(found),
-            sha256=row.sha256,
-            size_bytes=row.size_bytes,
-            form=_form_of(session, self._artifacts, found),
-            experiment_id=row.experiment_id,
-            created_at=row.created_at,
-        )
+    def own_fields(self, session: Session, found: Found[DatasetRow]) -> Mapping[str, object]:
+        """What the file holds and what is done to its images."""
+        return {"recipe": _recipe_of(found[0]), "form": _form_of(session, self._artifacts, found)}
 
 
 def registered_datasets(

@@ -15,7 +15,7 @@ from replicalab.domain.networks import GeneratorForm
 from replicalab.domain.specs import ImportSpec
 from replicalab.domain.states import ExperimentState
 from replicalab.engine.imports import Imports
-from replicalab.engine.reading import Found, description_of, problem_of, state_of, with_outcome
+from replicalab.engine.reading import Found, description_of, with_outcome
 from replicalab.planning.keys import canonical_json
 from replicalab.refusals import GeneratorInUse, GeneratorNotFound
 from replicalab.storage.artifacts import ArtifactStore
@@ -25,6 +25,7 @@ class Generators(Imports[GeneratorRow, GeneratorRead, ImportSpec]):
     """The generators that were imported."""
 
     row = GeneratorRow
+    model = GeneratorRead
     noun = "generator"
     field = "generator"
     named = "imported"
@@ -35,23 +36,9 @@ class Generators(Imports[GeneratorRow, GeneratorRead, ImportSpec]):
         """A generator has no column of its own."""
         return {}
 
-    def read(self, session: Session, found: Found[GeneratorRow]) -> GeneratorRead:
-        """What is shown of a generator."""
-        row = found[0]
-        return GeneratorRead(
-            id=row.id,
-            project_id=row.project_id,
-            owner=row.owner,
-            name=row.name,
-            licence=row.licence,
-            state=state_of(found),
-            problem=problem_of(found),
-            sha256=row.sha256,
-            size_bytes=row.size_bytes,
-            form=_form_of(session, self._artifacts, found),
-            experiment_id=row.experiment_id,
-            created_at=row.created_at,
-        )
+    def own_fields(self, session: Session, found: Found[GeneratorRow]) -> Mapping[str, object]:
+        """What the file holds."""
+        return {"form": _form_of(session, self._artifacts, found)}
 
 
 def imported_generators(session: Session, artifacts: ArtifactStore, project_id: UUID) -> Catalogue:

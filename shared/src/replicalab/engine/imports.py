@@ -20,7 +20,7 @@ from replicalab.domain.priorities import Priority
 from replicalab.domain.specs import DatasetImportSpec, ImportSpec
 from replicalab.engine.damages import note_whole
 from replicalab.engine.orphans import lock_marks
-from replicalab.engine.reading import Found, with_outcome
+from replicalab.engine.reading import Found, problem_of, state_of, with_outcome
 from replicalab.engine.submission import Submission
 from replicalab.errors import Conflict, NotFound
 from replicalab.planning.plan import plan
@@ -36,6 +36,7 @@ class Imports(ABC, Generic[Row, Read, ImportingSpec]):
     """Files that were brought, on PostgreSQL and the object store; subclasses say of what."""
 
     row: type[Row]
+    model: type[Read]
     noun: ClassVar[str]
     """In sentences: "generator"."""
     field: ClassVar[str]
@@ -50,12 +51,30 @@ class Imports(ABC, Generic[Row, Read, ImportingSpec]):
         self._artifacts = artifacts
 
     @abstractmethod
-    def read(self, session: Session, found: Found[Row]) -> Read:
-        """What is shown of a row."""
+    def own_fields(self, session: Session, found: Found[Row]) -> Mapping[str, object]:
+        """What is shown of a row besides what is shown of any import."""
 
     @abstractmethod
     def values(self, spec: ImportingSpec) -> Mapping[str, object]:
         """Columns that only this table has."""
+
+    def read(self, session: Session, found: Found[Row]) -> Read:
+        """What is shown of a row."""
+        row = found[0]
+        shown = {
+            "id": row.id,
+            "project_id": row.project_id,
+            "owner": row.owner,
+            "name": row.name,
+            "licence": row.licence,
+            "state": state_of(found),
+            "problem": problem_of(found),
+            "sha256": row.sha256,
+            "size_bytes": row.size_bytes,
+            "experiment_id": row.experiment_id,
+            "created_at": row.created_at,
+        }
+        return self.model.model_validate({**shown, **self.own_fields(session, found)})
 
     def check_name(self, project_id: UUID, name: str) -> None:
         """Raise ``NameTaken`` where ``bring`` would: before a long upload, not after it."""

@@ -17,10 +17,13 @@ from tests.fixtures.dataset_files import picture
 from tests.unit.worker.dataset_files.test_hostile_archives import png_claiming
 
 IMAGE = pa.struct([("bytes", pa.binary()), ("path", pa.string())])
+TEXTS = pa.struct([("bytes", pa.string()), ("path", pa.string())])
 LABELS = tuple(place % 2 for place in range(10))
 
 
-def parquet(columns: dict[str, pa.Array], names: Sequence[str] | None = None, **options: Any) -> bytes:
+def parquet(
+    columns: dict[str, pa.Array], names: Sequence[str] | None = None, **options: Any
+) -> bytes:
     table = pa.table(columns)
     if names is not None:
         told = {"info": {"features": {"label": {"names": list(names), "_type": "ClassLabel"}}}}
@@ -76,7 +79,7 @@ def test_large_binaries_small_integers_and_the_name_img_are_read_as_well() -> No
         ({"image": images([picture()])}, "it has image"),
         (pets(image=pa.array([picture()] * 10)), "must be a struct of bytes and path, not binary"),
         (
-            pets(image=images([None] * 10, pa.struct([("bytes", pa.string()), ("path", pa.string())]))),
+            pets(image=images([None] * 10, TEXTS)),
             "must be binary",
         ),
         (pets(label=pa.array(["cat"] * 10)), "must be integers, not string"),
