@@ -7,7 +7,9 @@ from uuid import UUID
 import pytest
 import sqlalchemy as sa
 
+from replicalab.db.datasets import DatasetRow
 from replicalab.db.generators import GeneratorRow
+from replicalab.db.imports import ImportedRow
 from replicalab.db.models import CheckpointRow
 from replicalab.db.schema import Base
 from replicalab.db.storage import OrphanRow, tables_with_digests
@@ -117,11 +119,19 @@ def by_an_artifact(lab: Lab) -> str:
 
 
 def by_a_generator(lab: Lab) -> str:
-    ref = orphan(lab, b"weights that somebody brought")
+    return by_an_import(lab, GeneratorRow)
+
+
+def by_a_data_set(lab: Lab) -> str:
+    return by_an_import(lab, DatasetRow, recipe={})
+
+
+def by_an_import(lab: Lab, table: type[ImportedRow], **more: object) -> str:
+    ref = orphan(lab, b"a file that somebody brought")
     experiment_id = submit(lab)
     with lab.database.transaction() as session:
         session.add(
-            GeneratorRow(
+            table(
                 id=UUID(int=7),
                 project_id=DEFAULT_PROJECT_ID,
                 owner="ann",
@@ -129,6 +139,7 @@ def by_a_generator(lab: Lab) -> str:
                 licence="MIT",
                 experiment_id=experiment_id,
                 **ref.model_dump(),
+                **more,
             )
         )
     return ref.store_key
@@ -172,6 +183,7 @@ def save_checkpoint(lab: Lab, task: ClaimedTask) -> Checkpoint:
     [
         by_an_artifact,
         by_a_generator,
+        by_a_data_set,
         by_a_checkpoint,
         by_an_output_of_a_checkpoint,
         by_the_parameters_of_unfinished_work,
@@ -203,7 +215,12 @@ def test_every_column_that_names_stored_bytes_keeps_them() -> None:
         if "sha256" in column.name or "digest" in column.name.split("_")
     }
     kept = {f"{table.name}.sha256" for table in tables_with_digests()}
-    assert {"artifacts.sha256", "checkpoints.sha256", "generators.sha256"} <= kept
+    assert {
+        "artifacts.sha256",
+        "checkpoints.sha256",
+        "datasets.sha256",
+        "generators.sha256",
+    } <= kept
     assert columns - kept == NO_DIGESTS_OF_STORED_BYTES
 
 
