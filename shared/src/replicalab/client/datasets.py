@@ -36,7 +36,7 @@ class Datasets(Imports[DatasetRead]):
         The file is sent once: a repetition could find its own name taken.
 
         Args:
-            path: A zip archive of class folders, or an npz of images and labels.
+            path: A zip archive of class folders, an npz of images and labels, or Parquet.
             name: What experiments of the project will call it.
             licence: Under which the images may be used; it is shown wherever they are.
             recipe: What is done to the images: resizing, and a split where the file has none.

@@ -40,7 +40,7 @@ NOT_FOUND = responses(refusals.DatasetNotFound)
 FILE: dict[str, Any] = {
     "requestBody": {
         "required": True,
-        "description": "The file: a zip archive of class folders, or an npz of images and labels.",
+        "description": "A zip archive of class folders, an npz of images and labels, or Parquet.",
         "content": {MEDIA_TYPE: {"schema": {"type": "string", "format": "binary"}}},
     }
 }
