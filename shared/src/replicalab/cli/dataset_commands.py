@@ -36,7 +36,8 @@ def _commands(context: typer.Context) -> Iterator["DatasetCommands"]:
 def import_file(
     context: typer.Context,
     file: Annotated[
-        Path, typer.Argument(help="A zip of class folders, an npz of images and labels, or Parquet.")
+        Path,
+        typer.Argument(help="A zip of class folders, an npz of images and labels, or Parquet."),
     ],
     name: Annotated[
         str | None, typer.Option(help="What experiments call it; the file's name by default.")
