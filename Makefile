@@ -46,7 +46,8 @@ lint: $(VENV)/.dev
 	PYTHONPATH= $(BIN)/lint-imports --no-cache
 
 # One thread each: threads of two processes that wait for each other cost tenfold on two cores.
-PYTEST = OMP_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1 $(BIN)/pytest -n 2 --dist loadfile
+# Three processes: many tests wait for a server most of their time.
+PYTEST = OMP_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1 $(BIN)/pytest -n 3 --dist loadfile
 SEEDS := 20
 
 chaos: $(VENV)/.dev  ## Break everything at random, SEEDS times, and check that nothing is lost.

@@ -31,6 +31,7 @@ STUDY = ExperimentSpec.model_validate_json(
             "t_re": [0, 6],
             "classifier_seeds": [0],
             "classifier": {"kind": "cifar", "width": 8, "epochs": 3, "batch_size": 64},
+            "measures": [{"kind": "accuracy"}, {"kind": "frechet-distance"}],
         }
     )
 )

@@ -27,6 +27,8 @@ from replicalab.storage.features import FeatureSet, TestLogits
 from replicalab.storage.image_sets import ImageSet
 from replicalab_metrics.evaluations.registry import handlers
 
+pytestmark = pytest.mark.slow
+
 PLANNED_IMAGES = 1297
 TRAIN_IMAGES, TEST_IMAGES, CLASSES = 50, 40, 10
 

@@ -20,7 +20,7 @@ from tests.integration.engine.running import (
     wait_until,
 )
 
-pytestmark = pytest.mark.integration
+pytestmark = [pytest.mark.integration, pytest.mark.slow]
 
 
 def test_a_submission_reaches_the_worker_through_scheduler_and_broker(

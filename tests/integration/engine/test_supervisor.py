@@ -22,7 +22,7 @@ from tests.integration.engine.running import (
     wait_until,
 )
 
-pytestmark = pytest.mark.integration
+pytestmark = [pytest.mark.integration, pytest.mark.slow]
 
 
 def child_pid(supervisor: Supervisor) -> int:

@@ -34,7 +34,7 @@ from tests.integration.engine.running import (
     wait_until,
 )
 
-pytestmark = pytest.mark.integration
+pytestmark = [pytest.mark.integration, pytest.mark.slow]
 PassTime = Callable[[float], None]
 DYING = "tests.fixtures.dying_service"
 TRAIN = ref_of(b"train", "application/json")

@@ -17,7 +17,7 @@ from replicalab.stack.processes import Process, wait_until_ready
 from tests.fixtures.servers import environment, running
 from tests.integration.stack.conftest import eventually, is_alive
 
-pytestmark = pytest.mark.integration
+pytestmark = [pytest.mark.integration, pytest.mark.slow]
 
 
 @pytest.fixture

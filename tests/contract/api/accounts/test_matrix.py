@@ -21,7 +21,7 @@ from replicalab_api.rules import RULES
 from tests.contract.api.accounts.conftest import PASSWORD, AddPerson, Person
 from tests.contract.api.accounts.matrix import Cell, Relation, cells, expected, page
 
-pytestmark = [pytest.mark.integration, pytest.mark.timeout(120)]
+pytestmark = [pytest.mark.integration, pytest.mark.slow, pytest.mark.timeout(120)]
 
 DOCS = Path(__file__).parents[4] / "docs" / "authorisation.md"
 HIDDEN = {
