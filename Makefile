@@ -4,6 +4,9 @@ VENV ?= .venv
 BIN := $(VENV)/bin
 PACKAGES := -e ./shared -e ./services/api -e ./services/worker -e ./services/metrics
 
+# Modules are compiled once, not by every process anew: torch alone has two thousand of them.
+unexport PYTHONDONTWRITEBYTECODE
+
 .DEFAULT_GOAL := help
 .PHONY: help demo up test check chaos mutants minio lock clean
 
@@ -46,8 +49,7 @@ lint: $(VENV)/.dev
 	PYTHONPATH= $(BIN)/lint-imports --no-cache
 
 # One thread each: threads of two processes that wait for each other cost tenfold on two cores.
-# Three processes: many tests wait for a server most of their time.
-PYTEST = OMP_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1 $(BIN)/pytest -n 3 --dist loadfile
+PYTEST = OMP_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1 $(BIN)/pytest -n 2 --dist loadfile --no-loadscope-reorder
 SEEDS := 20
 
 chaos: $(VENV)/.dev  ## Break everything at random, SEEDS times, and check that nothing is lost.

@@ -1,11 +1,18 @@
 """Composition root: handlers, engine and settings meet here."""
 
 from replicalab.domain.tasks import Queue
+from replicalab.engine.handlers import Handlers
 from replicalab.engine.service import run_service
-from replicalab_metrics.evaluations.registry import handlers
 from replicalab_metrics.settings import MetricsSettings
 
 
 def main() -> None:
     """Serve the metrics queue until SIGTERM."""
-    run_service(Queue.METRICS, handlers, MetricsSettings())
+    run_service(Queue.METRICS, _handlers, MetricsSettings())
+
+
+def _handlers() -> Handlers:
+    """Load the measures in the child that runs tasks; this process, which waits, needs none."""
+    from replicalab_metrics.evaluations.registry import handlers  # noqa: PLC0415
+
+    return handlers()

@@ -3,11 +3,11 @@
 from functools import partial
 
 from replicalab.domain.tasks import Queue
+from replicalab.engine.handlers import Handlers
 from replicalab.engine.service import run_service
 from replicalab.file_errors import DatasetUnavailable, FileUnavailable, WeightsUnavailable
 from replicalab_worker.downloads import fetch
 from replicalab_worker.pipelines.pinned_files import PinnedFolder
-from replicalab_worker.pipelines.registry import handlers
 from replicalab_worker.settings import DatasetSettings, WeightsSettings, WorkerSettings
 
 
@@ -17,9 +17,18 @@ def main() -> None:
     datasets = _folder(settings.datasets, DatasetUnavailable)
     weights = _folder(settings.weights, WeightsUnavailable)
     load = partial(
-        handlers, datasets, weights, settings.training_processes, settings.import_memory_bytes
+        _handlers, datasets, weights, settings.training_processes, settings.import_memory_bytes
     )
     run_service(Queue.WORKER, load, settings)
+
+
+def _handlers(
+    datasets: PinnedFolder, weights: PinnedFolder, processes: int, import_memory_bytes: int
+) -> Handlers:
+    """Load torch in the child that runs tasks; this process, which waits for it, needs none."""
+    from replicalab_worker.pipelines.registry import handlers  # noqa: PLC0415
+
+    return handlers(datasets, weights, processes, import_memory_bytes)
 
 
 def _folder(

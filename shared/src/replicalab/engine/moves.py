@@ -77,7 +77,7 @@ def end_or_wait(
     session: Session, task_id: int, state: TaskState, *, error: str | None = None
 ) -> None:
     """Tell children, experiments and listeners that a task has left ``running``."""
-    journal = Journal(wakes_scheduler=state is TaskState.QUEUED)
+    journal = Journal(wakes_scheduler=True)  # a worker has become free
     data = {"error": error} if error else {}
     journal.task(task_id, "task-state", state=state.value, **data)
     touched = [task_id]

@@ -172,7 +172,7 @@ class TaskStore:
     ) -> bool:
         if not moves.leave_running(session, task_id, epoch, TaskState.SUCCEEDED):
             return False
-        journal = Journal()
+        journal = Journal(wakes_scheduler=True)  # a worker has become free
         moves.close_attempt(session, task_id, epoch, "succeeded")
         _store_outputs(session, task_id, outputs, measurements)
         note_whole(session, {output.ref.sha256 for output in outputs})

@@ -63,3 +63,7 @@ class ImageSet:
             np.concatenate([part.labels for part in parts]),
             np.concatenate([part.indices for part in parts]),
         )
+
+
+Splits = tuple[ImageSet, ImageSet]
+"""Training and test images."""

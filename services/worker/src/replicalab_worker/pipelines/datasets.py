@@ -6,7 +6,6 @@ import numpy as np
 import numpy.typing as npt
 from sklearn.datasets import load_digits
 from sklearn.model_selection import train_test_split
-from torchvision.datasets import CIFAR100
 
 from replicalab.domain import artifacts
 from replicalab.domain.datasets import (
@@ -22,16 +21,11 @@ from replicalab.domain.datasets import (
 from replicalab.domain.tasks import PrepareDataset
 from replicalab.engine.handlers import TaskContext
 from replicalab.file_errors import InvalidDataset
-from replicalab.storage.image_sets import ImageSet
+from replicalab.storage.image_sets import ImageSet, Splits
 from replicalab_worker.pipelines.image_folder_datasets import read_image_folder
 from replicalab_worker.pipelines.pinned_files import PinnedFolder, Report
-from replicalab_worker.pipelines.public_datasets import (
-    CIFAR100_ARCHIVE,
-    Splits,
-    read_cifar,
-    read_stl10,
-    read_svhn,
-)
+
+PublicDataset = Cifar10Dataset | Cifar100Dataset | SvhnDataset | Stl10Dataset
 
 DIGITS_WHITE = 16
 """Highest grey level of scikit-learn's digits."""
@@ -62,18 +56,27 @@ class DatasetPreparation:
         match dataset:
             case DigitsDataset():
                 return digits(dataset)
-            case Cifar10Dataset():
-                return read_cifar(self._folder, report)
-            case Cifar100Dataset():
-                return read_cifar(self._folder, report, CIFAR100, CIFAR100_ARCHIVE)
-            case SvhnDataset():
-                return read_svhn(self._folder, report)
-            case Stl10Dataset(resolution=resolution):
-                return read_stl10(self._folder, report, resolution=resolution)
             case ImageFolderDataset():
                 return read_image_folder(self._folder, dataset, report)
             case _:
-                assert_never(dataset)
+                return _public(self._folder, dataset, report)
+
+
+def _public(folder: PinnedFolder, dataset: PublicDataset, report: Report) -> Splits:
+    # torchvision takes seconds to import, and other data sets need none of it.
+    from replicalab_worker.pipelines import public_datasets as public  # noqa: PLC0415
+
+    match dataset:
+        case Cifar10Dataset():
+            return public.read_cifar(folder, report)
+        case Cifar100Dataset():
+            return public.read_cifar100(folder, report)
+        case SvhnDataset():
+            return public.read_svhn(folder, report)
+        case Stl10Dataset(resolution=resolution):
+            return public.read_stl10(folder, report, resolution=resolution)
+        case _:
+            assert_never(dataset)
 
 
 def digits(dataset: DigitsDataset) -> Splits:

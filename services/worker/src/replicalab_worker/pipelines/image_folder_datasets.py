@@ -6,10 +6,9 @@ from sklearn.model_selection import train_test_split
 from replicalab.domain.datasets import ImageFolderDataset
 from replicalab.file_errors import DatasetUnavailable, InvalidDataset
 from replicalab.storage.image_folders import ImageFolder, LabelledFiles, read_images, scan
-from replicalab.storage.image_sets import ImageSet
+from replicalab.storage.image_sets import ImageSet, Splits
 from replicalab_worker.pipelines.pace import Pace
 from replicalab_worker.pipelines.pinned_files import PinnedFolder, Report
-from replicalab_worker.pipelines.public_datasets import Splits
 
 
 def read_image_folder(folder: PinnedFolder, dataset: ImageFolderDataset, report: Report) -> Splits:

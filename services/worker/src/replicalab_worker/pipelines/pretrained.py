@@ -4,7 +4,6 @@ import pickle
 
 import torch
 from torch import Tensor
-from torchvision.models import ResNet18_Weights
 
 from replicalab.domain.classifiers import IMAGENET_RESNET18_SHA256
 from replicalab.file_errors import WeightsUnavailable
@@ -13,7 +12,7 @@ from replicalab_worker.pipelines.pinned_files import PinnedFile, PinnedFolder, R
 IMAGENET_RESNET18 = PinnedFile(
     name="resnet18-f37072fd.pth",
     sha256=IMAGENET_RESNET18_SHA256,
-    url=ResNet18_Weights.IMAGENET1K_V1.url,
+    url="https://download.pytorch.org/models/resnet18-f37072fd.pth",
 )
 
 

@@ -17,11 +17,8 @@ from torchvision.datasets import CIFAR10, CIFAR100, STL10, SVHN
 
 from replicalab.domain.datasets import STL10_RESOLUTION
 from replicalab.file_errors import DatasetUnavailable
-from replicalab.storage.image_sets import ImageSet
+from replicalab.storage.image_sets import ImageSet, Splits
 from replicalab_worker.pipelines.pinned_files import PinnedFile, PinnedFolder, Report
-
-Splits = tuple[ImageSet, ImageSet]
-"""Training and test images."""
 
 CIFAR10_ARCHIVE = PinnedFile(
     CIFAR10.filename,
@@ -80,6 +77,11 @@ def read_cifar(
     with _extracted(folder.path_of(archive, report), members) as root:
         train, test = (reader(str(root), train=is_training) for is_training in (True, False))
     return _image_set(train.data, train.targets), _image_set(test.data, test.targets)
+
+
+def read_cifar100(folder: PinnedFolder, report: Report) -> Splits:
+    """CIFAR-100 with its fine labels; raises as ``read_cifar``."""
+    return read_cifar(folder, report, CIFAR100, CIFAR100_ARCHIVE)
 
 
 def read_svhn(

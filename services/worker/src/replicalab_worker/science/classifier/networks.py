@@ -11,7 +11,6 @@ import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 from torch.nn import functional
-from torchvision.models import resnet18
 
 Images = Float[Tensor, "batch channel height width"]
 Maps = Float[Tensor, "batch _ _ _"]
@@ -115,6 +114,9 @@ class LargeImageResNet18(nn.Module):
     std: Tensor
 
     def __init__(self, *, classes: int, is_normalised: bool = False) -> None:
+        # Seconds of imports (torch's compiler among them) that few processes need.
+        from torchvision.models import resnet18  # noqa: PLC0415
+
         super().__init__()
         self.is_normalised = is_normalised
         self.register_buffer("mean", _colour(IMAGENET_MEAN), persistent=False)

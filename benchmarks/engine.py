@@ -1,0 +1,265 @@
+"""What the engine costs: a task that does nothing, and a release from a long queue.
+
+    python benchmarks/engine.py                     # about ten minutes
+    python benchmarks/engine.py --only tasks --tasks 10000
+
+``tasks`` runs tasks without work from submission to their end, through scheduler, broker, worker,
+child process and PostgreSQL, against Celery alone on the same broker (``plain_celery.py``).
+``queue`` measures what a scheduler pays to release four tasks while many wait.
+"""
+
+import argparse
+import os
+import statistics
+import time
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
+from pathlib import Path
+
+import redis
+import sqlalchemy as sa
+from lab_servers import LabServers, lab_servers
+from rounds import machine, print_table, ratio
+
+from replicalab.db.database import Database
+from replicalab.db.models import TaskRow
+from replicalab.domain.accounts import DEFAULT_PROJECT_ID
+from replicalab.domain.datasets import DigitsDataset
+from replicalab.domain.priorities import Priority
+from replicalab.domain.specs import ExperimentSpec
+from replicalab.domain.states import TaskState
+from replicalab.domain.tasks import PrepareDataset, Queue
+from replicalab.engine.dispatcher import Dispatcher
+from replicalab.engine.doorbells import Doorbells, celery_app
+from replicalab.engine.submission import Submission
+from replicalab.planning.builder import PlanBuilder
+from replicalab.settings import LocalStoreSettings
+from replicalab.storage.artifacts import ArtifactStore
+from replicalab.storage.factory import open_store
+
+TASKS_OF_A_STUDY = 100
+LIMIT_SECONDS = 1800.0
+SPEC = ExperimentSpec(name="tasks without work", t_re=(0,), classifier_seeds=(0,))
+OURS, CELERY, DURABLE = "ReplicaLab", "Celery, results in Valkey", "Celery, results in PostgreSQL"
+OWNERS = 50
+RELEASES = 40
+
+
+def main() -> None:
+    """Parse the command line and run what it asks for."""
+    parser = argparse.ArgumentParser(description="What the engine costs.")
+    parser.add_argument("--only", choices=SECTIONS, help="one section")
+    parser.add_argument("--tasks", type=int, default=2000, help="of every contestant in a round")
+    parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--waiting", type=int, nargs="+", default=[1_000, 100_000, 1_000_000])
+    arguments = parser.parse_args()
+    print(machine())
+    for name, measure in SECTIONS.items():
+        if arguments.only in {None, name}:
+            print(f"\n## {name}\n")
+            measure(arguments)
+
+
+def measure_tasks(arguments: argparse.Namespace) -> None:
+    """Tasks without work, end to end."""
+    with lab_servers() as servers:
+        contestants = {
+            CELERY: celery_contestant(servers, "redis", servers.broker_url),
+            DURABLE: celery_contestant(servers, "database", database_backend(servers)),
+            OURS: our_contestant(servers),
+        }
+        seconds: dict[str, list[float]] = {name: [] for name in contestants}
+        for run in contestants.values():
+            run(TASKS_OF_A_STUDY)
+        for number in range(arguments.rounds):
+            order = list(contestants)
+            for name in order[number % 3 :] + order[: number % 3]:
+                seconds[name].append(contestants[name](arguments.tasks))
+    ours = seconds[OURS]
+    print_table(
+        ["what", "tasks", "n", "ms a task", "spread", "tasks/s", "throughput, ours in theirs"],
+        [
+            [
+                name,
+                str(arguments.tasks),
+                str(len(runs)),
+                f"{1e3 * statistics.median(runs) / arguments.tasks:.2f}",
+                f"{1e3 * min(runs) / arguments.tasks:.2f}-{1e3 * max(runs) / arguments.tasks:.2f}",
+                f"{arguments.tasks / statistics.median(runs):.0f}",
+                f"{ratio(runs, ours):.0%}",
+            ]
+            for name, runs in seconds.items()
+        ],
+    )
+
+
+def our_contestant(servers: LabServers) -> Callable[[int], float]:
+    """A scheduler and a worker that run; gives what runs so many tasks and tells the seconds."""
+    servers.start("scheduler", ["-m", "replicalab_api.scheduler"])
+    servers.start("worker", ["-m", "idle_service"])
+    database = Database(servers.database_url, pool_size=2)
+    artifacts = ArtifactStore(
+        open_store(LocalStoreSettings(folder=Path(servers.variables["REPLICALAB_STORE__FOLDER"])))
+    )
+    submitted = 0
+
+    def run(tasks: int) -> float:
+        nonlocal submitted
+        began = time.perf_counter()
+        for first in range(submitted, submitted + tasks, TASKS_OF_A_STUDY):
+            submit(database, artifacts, range(first, first + TASKS_OF_A_STUDY))
+        submitted += tasks
+        left = sa.select(sa.exists().where(TaskRow.state != TaskState.SUCCEEDED))
+        wait_until(lambda: not scalar(database, left))
+        return time.perf_counter() - began
+
+    return run
+
+
+def submit(database: Database, artifacts: ArtifactStore, numbers: Sequence[int]) -> None:
+    """A study whose tasks do not depend on each other."""
+    plan = PlanBuilder()
+    for number in numbers:
+        plan.add(PrepareDataset(dataset=DigitsDataset(split_seed=number)), work=1)
+    with database.transaction() as session:
+        submission = Submission(session, artifacts)
+        submission.replay(SPEC, "ann", DEFAULT_PROJECT_ID, None)
+        submission.accept(
+            SPEC,
+            plan.build(),
+            owner="ann",
+            key=None,
+            priority=Priority.NORMAL,
+            owner_id=None,
+            project_id=DEFAULT_PROJECT_ID,
+        )
+
+
+def database_backend(servers: LabServers) -> str:
+    """The URL by which Celery's own backend reaches a database of its own."""
+    engine = sa.create_engine(sqlalchemy_url(servers.database_url), isolation_level="AUTOCOMMIT")
+    with engine.connect() as connection:
+        connection.execute(sa.text("CREATE DATABASE celery"))
+    engine.dispose()
+    return "db+" + sqlalchemy_url(servers.database_url.rpartition("/")[0] + "/celery")
+
+
+def sqlalchemy_url(url: str) -> str:
+    """``url`` with the driver that is installed."""
+    return url.replace("postgresql://", "postgresql+psycopg://")
+
+
+def celery_contestant(servers: LabServers, name: str, results_url: str) -> Callable[[int], float]:
+    """A worker of plain Celery that runs; gives what ``our_contestant`` gives."""
+    variables = {
+        "BROKER_URL": servers.broker_url,
+        "RESULTS_URL": results_url,
+        "KEY_PREFIX": f"{name}:",
+    }
+    os.environ.update(variables)
+    from plain_celery import Celery, do_nothing  # noqa: PLC0415 (reads the environment)
+
+    app = Celery("sender", broker=servers.broker_url, backend=results_url, set_as_current=False)
+    app.conf.broker_transport_options = {"global_keyprefix": variables["KEY_PREFIX"]}
+    app.conf.result_backend_transport_options = {"global_keyprefix": variables["KEY_PREFIX"]}
+    command = ["-m", "celery", "-A", "plain_celery", "worker", "--pool=prefork", "--concurrency=1"]
+    servers.start(name, [*command, "--without-gossip", "--without-mingle"], variables=variables)
+
+    def run(tasks: int) -> float:
+        began = time.perf_counter()
+        sent = [app.send_task(do_nothing.name, args=[number]) for number in range(tasks)]
+        wait_until(sent[-1].ready)  # one process runs them in the order in which they came
+        return time.perf_counter() - began
+
+    return run
+
+
+def measure_queue(arguments: argparse.Namespace) -> None:
+    """What releasing costs while so many tasks wait."""
+    rows = []
+    medians: list[float] = []
+    with lab_servers() as servers:
+        database = Database(servers.database_url, pool_size=2)
+        doorbells = Doorbells(celery_app(servers.broker_url))
+        dispatcher = Dispatcher(database, doorbells, redispatch_seconds=3600)
+        for waiting in arguments.waiting:
+            let_wait(database, waiting)
+            seconds = releases(database, dispatcher, servers.broker_url)
+            medians.append(statistics.median(seconds))
+            rows.append(
+                [
+                    f"{waiting:,}",
+                    str(len(seconds)),
+                    f"{1e3 * medians[-1]:.2f}",
+                    f"{1e3 * min(seconds):.2f}-{1e3 * max(seconds):.2f}",
+                    f"{medians[-1] / medians[0]:.2f}",
+                ]
+            )
+    print_table(["waiting tasks", "n", "ms a release of four", "spread", "growth"], rows)
+
+
+def let_wait(database: Database, number: int) -> None:
+    """Fill the queue up to ``number`` tasks of many owners."""
+    with database.transaction() as session:
+        there = session.scalar(sa.select(sa.func.count()).select_from(TaskRow)) or 0
+        session.execute(
+            sa.text(
+                """
+                INSERT INTO tasks (key, generation, kind, queue, params, inputs, work, owner,
+                                   priority, held, state, unmet, attempts, lost, failures, epoch,
+                                   cancel_requested, queued_at, dispatches)
+                SELECT encode(sha256(('waits ' || n)::text::bytea), 'hex'), 1, 'prepare-dataset',
+                       'worker', '{}', '[]', 1, 'user ' || n % :owners, 2, false, 'queued', 0, 0, 0,
+                       0, 0, false, rl_now(), 0
+                FROM generate_series(:first ::int, :last ::int) AS n
+                """
+            ),
+            {"owners": OWNERS, "first": there + 1, "last": number},
+        )
+    with database.engine.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
+        connection.execute(sa.text("VACUUM ANALYZE tasks"))
+
+
+def releases(database: Database, dispatcher: Dispatcher, broker_url: str) -> list[float]:
+    """Seconds of each release; what was rung for is as if it had never been between them."""
+    seconds = []
+    for number in range(RELEASES + 1):
+        began = time.perf_counter()
+        released = dispatcher.dispatch()
+        if number > 0:  # the first one also opens the connections
+            seconds.append(time.perf_counter() - began)
+        assert released > 0
+        with redis.Redis.from_url(broker_url) as broker:
+            broker.flushall()
+        with database.transaction() as session:
+            session.execute(
+                sa.update(TaskRow)
+                .where(TaskRow.queue == Queue.WORKER, TaskRow.dispatched_at.is_not(None))
+                .values(dispatched_at=None, dispatches=0)
+            )
+    return seconds
+
+
+def scalar(database: Database, query: sa.Select[bool]) -> bool:
+    """What ``query`` answers."""
+    with database.transaction() as session:
+        return bool(session.scalar(query))
+
+
+def wait_until(is_done: Callable[[], bool]) -> None:
+    """Look twenty times a second, within bounds."""
+    deadline = time.monotonic() + LIMIT_SECONDS
+    while not is_done():
+        if time.monotonic() > deadline:
+            raise TimeoutError(f"not done after {LIMIT_SECONDS:.0f} seconds")
+        time.sleep(0.05)
+
+
+SECTIONS: Mapping[str, Callable[[argparse.Namespace], None]] = {
+    "tasks": measure_tasks,
+    "queue": measure_queue,
+}
+
+if __name__ == "__main__":
+    with suppress(KeyboardInterrupt):
+        main()
