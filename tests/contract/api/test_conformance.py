@@ -163,7 +163,7 @@ def validate(case: Any, headers: dict[str, str]) -> None:
     case.validate_response(case.call(headers=headers), checks=CHECKS, headers=headers)
 
 
-def test_links_lead_from_experiments_to_tasks_and_artifacts(
+def test_any_walk_along_the_links_is_answered_as_described(
     app: FastAPI, client: TestClient, seeded: Mapping[str, str]
 ) -> None:
     shown = {"Authorization": f"Bearer {seeded['token']}"}
@@ -185,4 +185,41 @@ def test_links_lead_from_experiments_to_tasks_and_artifacts(
             called.add((case.operation.label, response.status_code))
 
     Machine.run(settings=quick(EXAMPLES * 5))
-    assert any("{experiment_id}" in label and status == 200 for label, status in called)
+    assert called
+
+
+def test_links_lead_from_experiments_to_tasks_and_artifacts(
+    client: TestClient, seeded: Mapping[str, str]
+) -> None:
+    document = client.get("/openapi.json").json()
+    operations = {
+        operation["operationId"]: (method, path, operation)
+        for path, item in document["paths"].items()
+        for method, operation in item.items()
+    }
+    ids = {name: seeded[name] for name in ("experiment_id", "task_key", "name")}
+    led = set()
+    for source in ("submit_experiment", "list_tasks", "list_artifacts"):
+        method, path, operation = operations[source]
+        answer = client.request(method, path.format(**ids), json=SMALL_STUDY)
+        for link in operation["responses"][str(answer.status_code)]["links"].values():
+            found = {
+                name: value_of(expression, ids, answer.json())
+                for name, expression in link["parameters"].items()
+            }
+            method, path, _ = operations[link["operationId"]]
+            followed = client.request(method, path.format(**found))
+            # What is done already cannot be cancelled, but it was found.
+            assert followed.status_code in {200, 409}, (source, link, followed.text)
+            led.add(link["operationId"])
+    assert {"get_experiment", "list_tasks", "list_artifacts", "get_artifact"} <= led
+
+
+def value_of(expression: str, path_parameters: Mapping[str, str], body: Any) -> str:
+    """What a runtime expression of OpenAPI stands for."""
+    kind, _, pointer = expression.partition("#/")
+    if kind != "$response.body":
+        return path_parameters[expression.removeprefix("$request.path.")]
+    for step in pointer.split("/"):
+        body = body[int(step) if isinstance(body, list) else step]
+    return str(body)
