@@ -1,0 +1,69 @@
+"""The peer of the gateway: FastAPI over SQLAlchemy, and nothing else.
+
+``GET /bare/{id}`` reads a row by its key, ``POST /bare`` validates a specification and writes one
+row. Nobody is asked who they are, nothing is planned, limited, logged or shared.
+"""
+
+import os
+from collections.abc import Iterator
+from typing import Annotated, Any
+from uuid import UUID
+
+import sqlalchemy as sa
+import uvicorn
+from fastapi import Depends, FastAPI, Request
+from pydantic import BaseModel
+from sqlalchemy.orm import Session
+from uuid_utils.compat import uuid7
+
+from replicalab.db.models import ExperimentRow
+from replicalab.domain.specs import ExperimentSpec
+
+app = FastAPI()
+engine = sa.create_engine(os.environ["BARE_DATABASE_URL"], pool_size=10)
+
+
+class Stored(BaseModel):
+    """A row."""
+
+    id: UUID
+    name: str
+    state: str
+    spec: dict[str, Any]
+
+
+def opened() -> Iterator[Session]:
+    """A session a request, as FastAPI's manual has it."""
+    with Session(engine) as session:
+        yield session
+
+
+async def sent(request: Request) -> ExperimentSpec:
+    """The body, as strictly as the gateway reads it."""
+    return ExperimentSpec.model_validate_json(await request.body())
+
+
+Opened = Annotated[Session, Depends(opened)]
+Sent = Annotated[ExperimentSpec, Depends(sent)]
+
+
+@app.get("/bare/{row_id}")
+def read(row_id: UUID, session: Opened) -> Stored:
+    """A row by its key."""
+    row = session.get_one(ExperimentRow, row_id)
+    return Stored(id=row.id, name=row.name, state=row.state, spec=row.spec)
+
+
+@app.post("/bare", status_code=201)
+def write(spec: Sent, session: Opened) -> Stored:
+    """One row."""
+    row = ExperimentRow(
+        id=uuid7(), owner="ann", name=spec.name, kind=spec.kind, spec=spec.model_dump(mode="json")
+    )
+    session.add(row)
+    session.commit()
+    return Stored(id=row.id, name=row.name, state=row.state, spec=row.spec)
+
+
+if __name__ == "__main__":
+    uvicorn.run(app, host="127.0.0.1", port=int(os.environ["BARE_PORT"]), log_level="warning")
