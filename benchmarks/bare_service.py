@@ -1,7 +1,8 @@
 """The peer of the gateway: FastAPI over SQLAlchemy, and nothing else.
 
-``GET /bare/{id}`` reads a row by its key, ``POST /bare`` validates a specification and writes one
-row. Nobody is asked who they are, nothing is planned, limited, logged or shared.
+``GET /bare/{id}`` reads a row by its key. ``POST /bare`` validates a specification and writes one
+row, ``POST /bare/planned`` plans it and writes a row for it, each task and each link, in one
+transaction. Nobody is asked who they are, nothing is limited, logged, shared or told.
 """
 
 import os
@@ -16,8 +17,10 @@ from pydantic import BaseModel
 from sqlalchemy.orm import Session
 from uuid_utils.compat import uuid7
 
-from replicalab.db.models import ExperimentRow
+from replicalab.db.models import ExperimentRow, ExperimentTaskRow, TaskEdgeRow, TaskRow
 from replicalab.domain.specs import ExperimentSpec
+from replicalab.domain.states import TaskState
+from replicalab.planning.plan import plan
 
 app = FastAPI()
 engine = sa.create_engine(os.environ["BARE_DATABASE_URL"], pool_size=10)
@@ -61,6 +64,52 @@ def write(spec: Sent, session: Opened) -> Stored:
         id=uuid7(), owner="ann", name=spec.name, kind=spec.kind, spec=spec.model_dump(mode="json")
     )
     session.add(row)
+    session.commit()
+    return Stored(id=row.id, name=row.name, state=row.state, spec=row.spec)
+
+
+@app.post("/bare/planned", status_code=201)
+def write_planned(spec: Sent, session: Opened) -> Stored:
+    """All rows that the gateway would write for a study of new tasks."""
+    row = ExperimentRow(
+        id=uuid7(), owner="ann", name=spec.name, kind=spec.kind, spec=spec.model_dump(mode="json")
+    )
+    session.add(row)
+    session.flush()
+    tasks = plan(spec).tasks
+    written = session.execute(
+        sa.insert(TaskRow).returning(TaskRow.id, TaskRow.key, sort_by_parameter_order=True),
+        [
+            {
+                "key": task.key,
+                "kind": task.kind,
+                "queue": task.queue,
+                "params": task.params.model_dump(mode="json"),
+                "inputs": [one.model_dump(mode="json") for one in task.inputs],
+                "work": task.work,
+                "owner": "ann",
+                "state": TaskState.BLOCKED if task.parents else TaskState.QUEUED,
+                "unmet": len(task.parents),
+            }
+            for task in tasks
+        ],
+    ).all()
+    ids = {one.key: one.id for one in written}
+    session.execute(
+        sa.insert(TaskEdgeRow),
+        [
+            {"parent_id": ids[parent], "child_id": ids[task.key]}
+            for task in tasks
+            for parent in task.parents
+        ],
+    )
+    session.execute(
+        sa.insert(ExperimentTaskRow),
+        [
+            {"experiment_id": row.id, "task_id": ids[task.key], "position": place, "reused": False}
+            for place, task in enumerate(tasks)
+        ],
+    )
     session.commit()
     return Stored(id=row.id, name=row.name, state=row.state, spec=row.spec)
 

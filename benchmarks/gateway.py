@@ -31,6 +31,12 @@ NO_LIMIT = json.dumps({"amount": 1e6, "seconds": 1, "burst": 1_000_000})
 STREAMS = 200
 PAGE = 50
 TOKEN = secrets.token_hex(16)
+BARE_STATUS, STATUS = "bare: a row read", "ReplicaLab: status"
+BARE_ROW, BARE_ROWS = "bare: one row written", "bare: planned, all rows written"
+NEW, SHARED = "ReplicaLab: submission of new tasks", "ReplicaLab: submission that shares its tasks"
+PEERS = {STATUS: BARE_STATUS, NEW: BARE_ROWS, SHARED: BARE_ROW, BARE_ROWS: BARE_ROW}
+SEEDS = itertools.count(1)
+"""Every submission of new tasks is about a split of its own."""
 
 
 class Gateway:
@@ -51,20 +57,10 @@ class Gateway:
                 **{f"REPLICALAB_LIMITS__{group}": NO_LIMIT for group in groups},
             },
         )
-        self._seeds = itertools.count()
-
-    def submissions(self, number: int, *, are_new: bool) -> list[bytes]:
-        """Requests for studies of 13 tasks, each with a split of its own or all with the same."""
-        return [
-            request("POST", f"{self.url}/v1/experiments", TOKEN, study(next(self._seeds)))
-            if are_new
-            else request("POST", f"{self.url}/v1/experiments", TOKEN, study(0))
-            for _ in range(number)
-        ]
 
     def experiment(self) -> str:
         """The address of a new experiment."""
-        answer = post(f"{self.url}/v1/experiments", study(next(self._seeds)))
+        answer = post(f"{self.url}/v1/experiments", study(next(SEEDS)))
         return self.url + answer.headers["Location"]
 
 
@@ -84,6 +80,11 @@ def study(seed: int) -> bytes:
         "classifier_seeds": [0, 1],
     }
     return json.dumps(spec).encode()
+
+
+def posts(url: str, number: int) -> list[bytes]:
+    """Requests for studies of new tasks."""
+    return [request("POST", url, TOKEN, study(next(SEEDS))) for _ in range(number)]
 
 
 def is_up(url: str) -> bool:
@@ -110,29 +111,28 @@ def measure_endpoints(arguments: argparse.Namespace) -> None:
         here = gateway.experiment()
         number = arguments.requests
         contestants: dict[str, Callable[[], Load]] = {
-            "bare, a row": sender(port, lambda: [request("GET", f"{bare}/bare/{row}")] * number),
-            "ReplicaLab, status": sender(
-                gateway.port, lambda: [request("GET", here, TOKEN)] * number
-            ),
-            "bare, a row written": sender(
-                port,
-                lambda: [request("POST", f"{bare}/bare", body=study(0))] * (number // 5),
-                status=201,
-            ),
-            "ReplicaLab, submission that shares all its tasks": sender(
+            BARE_STATUS: sender(port, lambda: [request("GET", f"{bare}/bare/{row}")] * number),
+            STATUS: sender(gateway.port, lambda: [request("GET", here, TOKEN)] * number),
+            BARE_ROW: sender(port, lambda: posts(f"{bare}/bare", number // 5), status=201),
+            BARE_ROWS: sender(port, lambda: posts(f"{bare}/bare/planned", number // 5), status=201),
+            NEW: sender(
                 gateway.port,
-                lambda: gateway.submissions(number // 5, are_new=False),
+                lambda: posts(f"{gateway.url}/v1/experiments", number // 5),
                 status=202,
             ),
-            "ReplicaLab, submission of new tasks": sender(
-                gateway.port, lambda: gateway.submissions(number // 5, are_new=True), status=202
+            SHARED: sender(
+                gateway.port,
+                lambda: (
+                    [request("POST", f"{gateway.url}/v1/experiments", TOKEN, study(0))]
+                    * (number // 5)
+                ),
+                status=202,
             ),
         }
         loads = in_turns(contestants, arguments.rounds)
     rows = []
     for name, runs in loads.items():
-        is_read = name in {"bare, a row", "ReplicaLab, status"}
-        peer = loads["bare, a row" if is_read else "bare, a row written"]
+        peer = loads[PEERS.get(name, name)]
         each = [run.seconds / len(run.latencies) for run in runs]
         peers = [run.seconds / len(run.latencies) for run in peer]
         rates = [run.rate for run in runs]
@@ -144,12 +144,10 @@ def measure_endpoints(arguments: argparse.Namespace) -> None:
                 f"{min(rates):.0f}-{max(rates):.0f}",
                 f"{statistics.median(run.percentile(0.5) for run in runs):.1f}",
                 f"{statistics.median(run.percentile(0.99) for run in runs):.1f}",
-                f"{ratio(peers, each):.0%}",
+                f"{ratio(peers, each):.0%} of {PEERS[name]}" if name in PEERS else "",
             ]
         )
-    print_table(
-        ["what", "n", "requests/s", "spread", "p50 ms", "p99 ms", "of the bare throughput"], rows
-    )
+    print_table(["what", "n", "requests/s", "spread", "p50 ms", "p99 ms", "throughput"], rows)
 
 
 def sender(

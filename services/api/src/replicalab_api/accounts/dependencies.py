@@ -21,7 +21,7 @@ BODY = responses(
 USUAL = responses(errors.DatabaseUnavailable, errors.InvalidRequest)
 
 
-def _accounts(request: Request) -> AccountServices:
+async def _accounts(request: Request) -> AccountServices:
     services: AccountServices = request.app.state.accounts
     return services
 

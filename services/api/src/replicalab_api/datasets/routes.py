@@ -29,7 +29,7 @@ router = APIRouter(
 LabDatasets = LabImports[DatasetRow, DatasetRead, DatasetImportSpec]
 
 
-def _datasets(request: Request) -> LabDatasets:
+async def _datasets(request: Request) -> LabDatasets:
     datasets: LabDatasets = request.app.state.datasets
     return datasets
 

@@ -1,4 +1,4 @@
-"""What the routes about experiments look up."""
+"""What the routes about experiments look up; asynchronous, since looking up needs no thread."""
 
 from collections.abc import Callable, Iterator
 from typing import Annotated
@@ -14,7 +14,7 @@ from replicalab_api.http.limiting import StreamPlaces
 from replicalab_api.http.wakeups import Wakeups
 
 
-def _experiments(request: Request, caller: Caller) -> ExperimentStore:
+async def _experiments(request: Request, caller: Caller) -> ExperimentStore:
     experiments: LabExperiments = request.app.state.experiments
     return experiments.seen_by(caller)
 
@@ -22,7 +22,7 @@ def _experiments(request: Request, caller: Caller) -> ExperimentStore:
 Experiments = Annotated[ExperimentStore, Depends(_experiments)]
 
 
-def _later_experiments(
+async def _later_experiments(
     request: Request, experiments: Experiments, caller: LaterCaller
 ) -> Callable[[], ExperimentStore]:
     """What the caller sees: now as authentication has found it, at later looks as it is then."""
@@ -31,17 +31,17 @@ def _later_experiments(
     return lambda: known.pop() if known else lab.seen_by(caller())
 
 
-def _objects(request: Request) -> ObjectStore:
+async def _objects(request: Request) -> ObjectStore:
     objects: ObjectStore = request.app.state.objects
     return objects
 
 
-def _damages(request: Request) -> Damages:
+async def _damages(request: Request) -> Damages:
     damages: Damages = request.app.state.storage
     return damages
 
 
-def _wakeups(request: Request) -> Wakeups:
+async def _wakeups(request: Request) -> Wakeups:
     wakeups: Wakeups = request.app.state.wakeups
     return wakeups
 

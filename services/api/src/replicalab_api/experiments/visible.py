@@ -89,8 +89,11 @@ class VisibleExperiments:
 
     def get(self, experiment_id: UUID) -> ExperimentRead:
         """The experiment."""
-        self._must_see(experiment_id)
-        return self._experiments.get(experiment_id)
+        with self._database.transaction() as session:  # one: this is what is asked most often
+            if experiment_id not in self._seen:
+                self._authorise(session, experiment_id, for_change=False)
+            self._seen.add(experiment_id)
+            return self._experiments.read(session, experiment_id)
 
     def list(
         self,
@@ -212,7 +215,8 @@ class VisibleExperiments:
     def _must_see(self, experiment_id: UUID) -> None:
         """Raise ``ExperimentNotFound`` unless the caller sees it; asked once a request."""
         if experiment_id not in self._seen:
-            self._authorise(experiment_id, for_change=False)
+            with self._database.transaction() as session:
+                self._authorise(session, experiment_id, for_change=False)
             self._seen.add(experiment_id)
 
     def _must_change(self, experiment_id: UUID, action: str) -> Callable[[Session], None]:
@@ -221,7 +225,8 @@ class VisibleExperiments:
         Returns:
             What writes ``action`` to the audit log, in the transaction that does it.
         """
-        self._authorise(experiment_id, for_change=True)
+        with self._database.transaction() as session:
+            self._authorise(session, experiment_id, for_change=True)
         return partial(
             audit.record,
             caller=self._caller,
@@ -229,20 +234,19 @@ class VisibleExperiments:
             target=f"experiment/{experiment_id}",
         )
 
-    def _authorise(self, experiment_id: UUID, *, for_change: bool) -> None:
+    def _authorise(self, session: Session, experiment_id: UUID, *, for_change: bool) -> None:
         caller = self._caller
-        with self._database.transaction() as session:
-            row = session.execute(
-                sa.select(ExperimentRow.owner_id, ExperimentRow.project_id).where(
-                    ExperimentRow.id == experiment_id
-                )
-            ).one_or_none()
-            role = None if row is None else caller.role_in(row.project_id)
-            is_own = row is not None and row.owner_id == caller.user_id
-            if row is None or not (is_own or role):
-                raise ExperimentNotFound(f"No experiment has the id {experiment_id}.")
-            if for_change:
-                if not is_own and not (role and role.includes(Role.MAINTAINER)):
-                    raise Forbidden("Only its owner and maintainers of its project may do this.")
-            elif not is_own and row.project_id not in caller.projects:
-                audit.record_reading(session, caller, f"experiment/{experiment_id}")
+        row = session.execute(
+            sa.select(ExperimentRow.owner_id, ExperimentRow.project_id).where(
+                ExperimentRow.id == experiment_id
+            )
+        ).one_or_none()
+        role = None if row is None else caller.role_in(row.project_id)
+        is_own = row is not None and row.owner_id == caller.user_id
+        if row is None or not (is_own or role):
+            raise ExperimentNotFound(f"No experiment has the id {experiment_id}.")
+        if for_change:
+            if not is_own and not (role and role.includes(Role.MAINTAINER)):
+                raise Forbidden("Only its owner and maintainers of its project may do this.")
+        elif not is_own and row.project_id not in caller.projects:
+            audit.record_reading(session, caller, f"experiment/{experiment_id}")

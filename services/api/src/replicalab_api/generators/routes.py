@@ -28,7 +28,7 @@ router = APIRouter(
 LabGenerators = LabImports[GeneratorRow, GeneratorRead, ImportSpec]
 
 
-def _generators(request: Request) -> LabGenerators:
+async def _generators(request: Request) -> LabGenerators:
     generators: LabGenerators = request.app.state.generators
     return generators
 

@@ -108,13 +108,13 @@ class Authentication:
         return caller
 
 
-def principal_of(request: Request) -> Principal:
+async def principal_of(request: Request) -> Principal:
     """The caller that the router's authentication has let in."""
     principal: Principal = request.state.principal
     return principal
 
 
-def later_principal_of(request: Request) -> Callable[[], Principal]:
+async def later_principal_of(request: Request) -> Callable[[], Principal]:
     """What finds out who the caller is later: an answer may last longer than its credential.
 
     It raises what the authentication of a new request would raise.

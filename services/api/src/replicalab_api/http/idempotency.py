@@ -10,7 +10,7 @@ from replicalab.errors import InvalidIdempotencyKey
 PATTERN = r"^[\x21-\x7e]{1,255}$"
 
 
-def idempotency_key(
+async def idempotency_key(
     key: Annotated[
         str | None,
         Header(

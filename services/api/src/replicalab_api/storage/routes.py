@@ -18,7 +18,7 @@ router = APIRouter(
 )
 
 
-def _storage(request: Request) -> LabStorage:
+async def _storage(request: Request) -> LabStorage:
     storage: LabStorage = request.app.state.storage
     return storage
 

@@ -26,12 +26,12 @@ router = APIRouter(
 )
 
 
-def _webhooks(request: Request) -> LabWebhooks:
+async def _webhooks(request: Request) -> LabWebhooks:
     webhooks: LabWebhooks = request.app.state.webhooks
     return webhooks
 
 
-def _deliveries(request: Request) -> LabDeliveries:
+async def _deliveries(request: Request) -> LabDeliveries:
     deliveries: LabDeliveries = request.app.state.webhook_deliveries
     return deliveries
 

@@ -19,7 +19,7 @@ router = APIRouter(
 )
 
 
-def _workers(request: Request) -> LabWorkers:
+async def _workers(request: Request) -> LabWorkers:
     workers: LabWorkers = request.app.state.workers
     return workers
 
