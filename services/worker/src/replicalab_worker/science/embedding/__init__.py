@@ -1,0 +1,1 @@
+"""Published networks whose features image sets are compared in."""
