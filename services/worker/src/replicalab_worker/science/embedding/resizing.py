@@ -55,7 +55,8 @@ class _Positions:
 def resized_bicubically(levels: Levels, side: int) -> Resized:
     """Bicubic resize with antialiasing to whole levels, as Pillow's of 8-bit images.
 
-    Pillow rounds to levels between its two passes as well, so single pixels may differ by one.
+    Like Pillow it resizes rows, then columns, and rounds and cuts to levels after each; its fixed
+    point arithmetic may round single pixels to the next level.
 
     Args:
         levels: Pixels, 0 to 255.
@@ -64,7 +65,8 @@ def resized_bicubically(levels: Levels, side: int) -> Resized:
     Returns:
         Whole levels from 0 to 255, float32.
     """
-    size = (side, side)
     images = levels.to(torch.float32)
-    resized = functional.interpolate(images, size, mode="bicubic", antialias=True)
-    return resized.round().clamp(0, HIGHEST_LEVEL)
+    for size in ((levels.shape[2], side), (side, side)):
+        resized = functional.interpolate(images, size, mode="bicubic", antialias=True)
+        images = resized.round().clamp(0, HIGHEST_LEVEL)
+    return images
