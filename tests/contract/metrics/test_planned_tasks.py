@@ -4,11 +4,13 @@ import numpy as np
 import pytest
 
 from replicalab.domain import artifacts
+from replicalab.domain.features import FeatureSpec, InceptionFeatures, InDomainFeatures, space_of
 from replicalab.domain.measures import ALL_MEASURES, MeasureSpec
 from replicalab.domain.specs import ExperimentSpec
 from replicalab.domain.tasks import (
     QUEUES,
     Embed,
+    EmbedPublished,
     Evaluate,
     PrepareDataset,
     Project,
@@ -70,6 +72,17 @@ def worker_outputs(params: TaskParams, seed: int) -> Outputs:
             logits, labels = logits_and_labels(seed, TRAIN_IMAGES)
             features = FeatureSet(logits, logits, labels, np.arange(TRAIN_IMAGES), "e" * 64)
             return {artifacts.FEATURES: features.to_bytes()}
+        case EmbedPublished(extractor=extractor):
+            drawn, labels = logits_and_labels(seed, TRAIN_IMAGES)
+            features = FeatureSet(
+                drawn,
+                None,
+                labels,
+                np.arange(TRAIN_IMAGES),
+                extractor.weights_sha256,
+                space_of(extractor),
+            )
+            return {artifacts.FEATURES: features.to_bytes()}
         case _:
             raise AssertionError(f"the worker has no {params.kind} in this study")
 
@@ -114,8 +127,13 @@ def test_there_is_a_handler_for_every_kind_of_the_queue() -> None:
     assert handlers().keys() == {kind for kind, queue in QUEUES.items() if queue is Queue.METRICS}
 
 
-def test_every_planned_task_finds_its_inputs_and_keeps_its_promise() -> None:
-    for task, context in run(ExperimentSpec(name="all measures", t_re=(0, 9, 18))):
+@pytest.mark.parametrize(
+    "features", [InDomainFeatures(), InceptionFeatures()], ids=lambda features: features.kind
+)
+def test_every_planned_task_finds_its_inputs_and_keeps_its_promise(features: FeatureSpec) -> None:
+    for task, context in run(
+        ExperimentSpec(name="all measures", t_re=(0, 9, 18), features=features)
+    ):
         assert context.outputs.keys() == promised(task.params)
         assert (len(context.measurements) > 0) == (task.kind is TaskKind.EVALUATE)
         done, total, _ = context.progress_reports[-1]

@@ -18,7 +18,7 @@ class AccuracyMeasure(Frozen):
 
 
 class FrechetMeasure(Frozen):
-    """Frechet distance between Gaussian fits of the in-domain features."""
+    """Frechet distance between Gaussian fits of the features."""
 
     kind: Literal["frechet-distance"] = "frechet-distance"
 
@@ -37,7 +37,7 @@ class RealClassifierMeasure(Frozen):
 
 
 class PcaMeasure(Frozen):
-    """Principal components of the in-domain features, fitted on the real training set."""
+    """Principal components of the features, fitted on the real training set."""
 
     kind: Literal["pca"] = "pca"
     components: int = Field(default=2, ge=1, le=16)
@@ -152,6 +152,9 @@ DEFAULT_MEASURES: tuple[MeasureSpec, ...] = (
 )
 """What a study measures unless it says otherwise: what is cheap beside making the images."""
 
+CLASSIFIER_MEASURES = (RealClassifierMeasure, ClassFlipMeasure)
+"""What asks the real-trained classifier, whatever space the others compare images in."""
+
 ALL_MEASURES: tuple[MeasureSpec, ...] = (
     *DEFAULT_MEASURES,
     SupportMeasure(),
@@ -235,5 +238,5 @@ class Measurement(Frozen):
     interval: Interval | None = None
     recipe: dict[str, JsonValue] = Field(
         default_factory=dict,
-        description="What makes values comparable: extractor digest, set sizes, k, ...",
+        description="What makes values comparable: space, extractor digest, set sizes, k, ...",
     )

@@ -8,6 +8,7 @@ from replicalab.domain.artifacts import ArtifactRef
 from replicalab.domain.classifiers import CifarResNet18, ClassifierSpec
 from replicalab.domain.datasets import DatasetRecipe, DatasetSpec, DigitsDataset
 from replicalab.domain.discretisations import MAX_STEPS
+from replicalab.domain.features import FeatureSpec, InDomainFeatures
 from replicalab.domain.generators import BundledGenerator, EdmTraining, GeneratorSpec
 from replicalab.domain.measures import DEFAULT_MEASURES, MeasureSpec
 from replicalab.domain.models import Frozen, Seed
@@ -47,6 +48,13 @@ class ExperimentSpec(Frozen):
     )
     classifier: ClassifierSpec = CifarResNet18()
     classifier_seeds: tuple[Seed, ...] = Field(default=(0, 1, 2), min_length=1, max_length=32)
+    features: FeatureSpec = Field(
+        default=InDomainFeatures(),
+        description=(
+            "What images are compared in, by all measures but those that ask the real-trained "
+            "classifier itself (`real-classifier`, `class-flip`)."
+        ),
+    )
     measures: tuple[MeasureSpec, ...] = Field(default=DEFAULT_MEASURES, min_length=1, max_length=16)
 
     @model_validator(mode="after")

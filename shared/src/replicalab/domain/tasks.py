@@ -13,6 +13,7 @@ from pydantic import Field, TypeAdapter
 from replicalab.domain.artifacts import ArtifactRef, Sha256
 from replicalab.domain.classifiers import ClassifierSpec
 from replicalab.domain.datasets import DatasetRecipe, PreparedDataset
+from replicalab.domain.features import PublishedFeatures
 from replicalab.domain.generators import EdmTraining, PowerAverage
 from replicalab.domain.measures import MeasureSpec
 from replicalab.domain.models import Frozen, Seed
@@ -124,6 +125,16 @@ class Embed(Frozen):
     classes: int = Field(ge=1)
 
 
+class EmbedPublished(Frozen):
+    """Write ``features.npz``: what a published network makes of images.
+
+    Inputs: ``images`` (image sets, concatenated in order).
+    """
+
+    kind: Literal["embed-published"] = "embed-published"
+    extractor: PublishedFeatures
+
+
 class Evaluate(Frozen):
     """Write ``measurements.json``: one measure of one reconstructed set.
 
@@ -168,6 +179,7 @@ TaskParams = Annotated[
     | Reconstruct
     | TrainClassifier
     | Embed
+    | EmbedPublished
     | Evaluate
     | Project
     | Report,
@@ -188,6 +200,7 @@ class TaskKind(StrEnum):
     RECONSTRUCT = "reconstruct"
     TRAIN_CLASSIFIER = "train-classifier"
     EMBED = "embed"
+    EMBED_PUBLISHED = "embed-published"
     EVALUATE = "evaluate"
     PROJECT = "project"
     REPORT = "report"
@@ -198,8 +211,9 @@ KIND_VERSIONS: Mapping[TaskKind, int] = {
     TaskKind.TRAIN_GENERATOR: 2,  # draws became functions of (seed, step)
     TaskKind.RECONSTRUCT: 2,  # channels come last, which rounds otherwise
     TaskKind.TRAIN_CLASSIFIER: 2,  # narrow projections avoid a kernel that could go wrong
-    TaskKind.EVALUATE: 2,  # measurements may be of a part; covariances round otherwise
-    TaskKind.REPORT: 2,  # further measures and figures
+    TaskKind.EMBED: 2,  # features say their space
+    TaskKind.EVALUATE: 3,  # recipes say the space
+    TaskKind.REPORT: 3,  # the feature space is named
 }
 """Part of every task key; raise a kind's number when its code changes its output."""
 
@@ -212,6 +226,7 @@ QUEUES: Mapping[TaskKind, Queue] = {
     TaskKind.RECONSTRUCT: Queue.WORKER,
     TaskKind.TRAIN_CLASSIFIER: Queue.WORKER,
     TaskKind.EMBED: Queue.WORKER,
+    TaskKind.EMBED_PUBLISHED: Queue.WORKER,
     TaskKind.EVALUATE: Queue.METRICS,
     TaskKind.PROJECT: Queue.METRICS,
     TaskKind.REPORT: Queue.METRICS,

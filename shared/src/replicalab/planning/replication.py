@@ -6,13 +6,24 @@
              │                                           └─ embed (t_re) ─┬─ evaluate (measure)
              └─ classifier (real, seed) ─ embed (train, test) ────────────┴─ project (PCA)
                                                  everything measured ────── report
+
+Features are those of the first real classifier, or of another network that the study names; what
+asks the real classifier itself reads its answers in any case.
 """
 
 from collections.abc import Iterator
+from dataclasses import dataclass
 from itertools import pairwise
+from typing import assert_never
 
 from replicalab.domain import artifacts
 from replicalab.domain.datasets import DatasetFacts, facts_of
+from replicalab.domain.features import (
+    ClassifierFeatures,
+    DinoFeatures,
+    InceptionFeatures,
+    InDomainFeatures,
+)
 from replicalab.domain.generators import (
     BundledGenerator,
     BundledWeights,
@@ -22,29 +33,33 @@ from replicalab.domain.generators import (
     TrainedGenerator,
     bundled_weights,
 )
-from replicalab.domain.measures import AccuracyMeasure, PcaMeasure
+from replicalab.domain.measures import CLASSIFIER_MEASURES, AccuracyMeasure, PcaMeasure
 from replicalab.domain.networks import GeneratorForm
 from replicalab.domain.specs import ExperimentSpec
 from replicalab.domain.tasks import (
-    Embed,
     Evaluate,
     Project,
     Reconstruct,
     Report,
     TaskInput,
     TaskKey,
-    TrainClassifier,
 )
 from replicalab.errors import IncompatibleParts
 from replicalab.planning.builder import Plan, PlanBuilder
+from replicalab.planning.features import (
+    Extractor,
+    Source,
+    TrainedClassifier,
+    add_classifier,
+    add_embedding,
+    add_foreign_classifier,
+    inputs_of,
+)
 from replicalab.planning.importing import add_import, weights_of
 from replicalab.planning.training import add_averaging, add_dataset, add_generator_training
 
 SHARD_IMAGES = 500
 """Most images in one shard: short enough to cancel and to share a GPU, long enough to pay."""
-
-Source = tuple[TaskKey, str]
-"""A stored artifact: the task that makes it and the name it gives it."""
 
 
 def plan(spec: ExperimentSpec, catalogue: Catalogue) -> Plan:
@@ -58,6 +73,15 @@ def shards(images: int) -> Iterator[tuple[int, int]]:
     bounds = [images * i // number for i in range(number + 1)]
     for first, end in pairwise(bounds):
         yield first, end - first
+
+
+@dataclass(frozen=True, slots=True)
+class _Embedded:
+    """Features of every set of a study, in one space."""
+
+    fakes: dict[int, TaskKey]
+    train: TaskKey
+    test: TaskKey
 
 
 class _ReplicationPlanner:
@@ -81,10 +105,8 @@ class _ReplicationPlanner:
         ]
         pca: TaskKey | None = None
         if any(not isinstance(measure, AccuracyMeasure) for measure in spec.measures):
-            features = {t_re: self._embed(sources) for t_re, sources in sets.items()}
-            train, test = self._embed([self._train]), self._embed([self._test])
-            measurements += self._feature_measures(features, train, test)
-            pca = self._projection(features, train)
+            measurements += self._feature_measures(sets)
+            pca = self._projection(sets)
         self._report(sets, measurements, pca)
         return self._builder.build()
 
@@ -135,30 +157,45 @@ class _ReplicationPlanner:
             )
             key = self._builder.add(
                 params,
-                [*_inputs("train", [self._train]), *generator_inputs],
+                [*inputs_of("train", [self._train]), *generator_inputs],
                 work=count * evaluations,
                 evaluations=count * evaluations,
             )
             yield key, artifacts.RECONSTRUCTED_IMAGES
 
-    def _classifier(self, sources: list[Source], seed: int) -> TaskKey:
-        classifier = self._spec.classifier
-        return self._builder.add(
-            TrainClassifier(classifier=classifier, classes=self._facts.classes, seed=seed),
-            [*_inputs("train", sources), *_inputs("test", [self._test])],
-            work=self._facts.train_images * classifier.epochs,
+    def _classifier(self, sources: list[Source], seed: int) -> TrainedClassifier:
+        return add_classifier(
+            self._builder,
+            self._spec.classifier,
+            self._facts,
+            seed,
+            train=sources,
+            test=self._test,
         )
 
-    def _embed(self, sources: list[Source]) -> TaskKey:
-        """Features of a set in the in-domain space: the first real-trained classifier's."""
-        extractor = self._classifier([self._train], self._spec.classifier_seeds[0])
-        return self._builder.add(
-            Embed(classifier=self._spec.classifier, classes=self._facts.classes),
-            [
-                *_inputs("images", sources),
-                *_inputs("classifier", [(extractor, artifacts.CLASSIFIER_WEIGHTS)]),
-            ],
-            work=self._facts.train_images,
+    def _real_classifier(self) -> TrainedClassifier:
+        return self._classifier([self._train], self._spec.classifier_seeds[0])
+
+    def _extractor(self) -> Extractor:
+        """The network that the study compares images by."""
+        match self._spec.features:
+            case InDomainFeatures():
+                return self._real_classifier()
+            case ClassifierFeatures() as features:
+                return add_foreign_classifier(self._builder, features, self._facts)
+            case InceptionFeatures() | DinoFeatures() as features:
+                return features
+            case _:
+                assert_never(self._spec.features)
+
+    def _embedded(self, sets: dict[int, list[Source]], extractor: Extractor) -> _Embedded:
+        def embed(sources: list[Source]) -> TaskKey:
+            return add_embedding(self._builder, extractor, sources, self._facts.train_images)
+
+        return _Embedded(
+            {t_re: embed(sources) for t_re, sources in sets.items()},
+            embed([self._train]),
+            embed([self._test]),
         )
 
     def _accuracies(
@@ -166,43 +203,45 @@ class _ReplicationPlanner:
     ) -> Iterator[TaskKey]:
         for t_re, sources in sets.items():
             runs = [
-                (self._classifier(sources, seed), artifacts.TEST_LOGITS)
+                (self._classifier(sources, seed).key, artifacts.TEST_LOGITS)
                 for seed in self._spec.classifier_seeds
             ]
             yield self._builder.add(
                 Evaluate(measure=measure, t_re=t_re, sigma=self._sigma(t_re)),
-                _inputs("runs", runs),
+                inputs_of("runs", runs),
                 work=1,
             )
 
-    def _feature_measures(
-        self, features: dict[int, TaskKey], train: TaskKey, test: TaskKey
-    ) -> Iterator[TaskKey]:
+    def _feature_measures(self, sets: dict[int, list[Source]]) -> Iterator[TaskKey]:
         for measure in self._spec.measures:
             if isinstance(measure, AccuracyMeasure | PcaMeasure):
                 continue
-            for t_re, fake in features.items():
+            asks_classifier = isinstance(measure, CLASSIFIER_MEASURES)
+            extractor = self._real_classifier() if asks_classifier else self._extractor()
+            features = self._embedded(sets, extractor)
+            for t_re, fake in features.fakes.items():
                 yield self._builder.add(
                     Evaluate(measure=measure, t_re=t_re, sigma=self._sigma(t_re)),
                     [
-                        *_inputs("fake", [(fake, artifacts.FEATURES)]),
-                        *_inputs("train", [(train, artifacts.FEATURES)]),
-                        *_inputs("test", [(test, artifacts.FEATURES)]),
+                        *inputs_of("fake", [(fake, artifacts.FEATURES)]),
+                        *inputs_of("train", [(features.train, artifacts.FEATURES)]),
+                        *inputs_of("test", [(features.test, artifacts.FEATURES)]),
                     ],
                     work=1,
                 )
 
-    def _projection(self, features: dict[int, TaskKey], train: TaskKey) -> TaskKey | None:
+    def _projection(self, sets: dict[int, list[Source]]) -> TaskKey | None:
         for measure in self._spec.measures:
             if isinstance(measure, PcaMeasure):
+                features = self._embedded(sets, self._extractor())
                 fakes = [
                     task_input
-                    for t_re, key in features.items()
-                    for task_input in _inputs(f"fake:{t_re}", [(key, artifacts.FEATURES)])
+                    for t_re, key in features.fakes.items()
+                    for task_input in inputs_of(f"fake:{t_re}", [(key, artifacts.FEATURES)])
                 ]
                 return self._builder.add(
-                    Project(components=measure.components, t_re=tuple(features)),
-                    [*_inputs("train", [(train, artifacts.FEATURES)]), *fakes],
+                    Project(components=measure.components, t_re=tuple(features.fakes)),
+                    [*inputs_of("train", [(features.train, artifacts.FEATURES)]), *fakes],
                     work=1,
                 )
         return None
@@ -213,15 +252,15 @@ class _ReplicationPlanner:
         images = [
             task_input
             for t_re, sources in sets.items()
-            for task_input in _inputs(f"images:{t_re}", sources)
+            for task_input in inputs_of(f"images:{t_re}", sources)
         ]
         self._builder.add(
             Report(spec=self._spec),
             [
-                *_inputs("measurements", [(key, artifacts.MEASUREMENTS) for key in measurements]),
-                *_inputs("train", [self._train]),
+                *inputs_of("measurements", [(key, artifacts.MEASUREMENTS) for key in measurements]),
+                *inputs_of("train", [self._train]),
                 *images,
-                *(_inputs("pca", [(pca, artifacts.PCA)]) if pca else []),
+                *(inputs_of("pca", [(pca, artifacts.PCA)]) if pca else []),
             ],
             work=1,
         )
@@ -230,15 +269,11 @@ class _ReplicationPlanner:
         return self._spec.sampler.start_sigma(t_re)
 
 
-def _inputs(role: str, sources: list[Source]) -> list[TaskInput]:
-    return [TaskInput(role=role, key=key, artifact=artifact) for key, artifact in sources]
-
-
 def _generator_inputs(key: TaskKey) -> list[TaskInput]:
     """What a task that makes a generator gives to those that use it."""
     return [
-        *_inputs("generator", [(key, artifacts.GENERATOR_WEIGHTS)]),
-        *_inputs("description", [(key, artifacts.GENERATOR_DESCRIPTION)]),
+        *inputs_of("generator", [(key, artifacts.GENERATOR_WEIGHTS)]),
+        *inputs_of("description", [(key, artifacts.GENERATOR_DESCRIPTION)]),
     ]
 
 

@@ -5,47 +5,63 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
+from replicalab.domain.features import CLASSIFIER_SPACE
 from replicalab.errors import InvalidMeasureInput
 from replicalab.storage.arrays import Array, pack, unpack
 
 
 @dataclass(frozen=True, slots=True)
 class FeatureSet:
-    """Outputs of one classifier for one image set.
+    """Outputs of one network for one image set.
 
     Attributes:
-        features: float32, (image, dimension): penultimate layer, after pooling.
-        logits: float32, (image, class).
+        features: float32, (image, dimension): of a classifier, its penultimate layer after pooling.
+        logits: float32, (image, class); None for networks that are no classifiers of the images.
         labels: int64, (image,).
         indices: int64, (image,): as in ``ImageSet``.
-        extractor_sha256: Digest of the classifier's weights; unlike extractors never compare.
+        extractor_sha256: Digest of the network's weights; unlike extractors never compare.
+        space: Which network, and which of its layers.
     """
 
     features: npt.NDArray[np.float32]
-    logits: npt.NDArray[np.float32]
+    logits: npt.NDArray[np.float32] | None
     labels: npt.NDArray[np.int64]
     indices: npt.NDArray[np.int64]
     extractor_sha256: str
+    space: str = CLASSIFIER_SPACE
 
     def __post_init__(self) -> None:
         images = self.labels.size
         _check_per_image("labels", self.labels, images)
         _check_per_image("indices", self.indices, images)
         _check_outputs("features", self.features, images)
-        _check_outputs("logits", self.logits, images)
+        if self.logits is not None:
+            _check_outputs("logits", self.logits, images)
 
     def __len__(self) -> int:
         return len(self.features)
 
+    @property
+    def answers(self) -> npt.NDArray[np.float32]:
+        """The logits; raises ``InvalidMeasureInput`` where the network gives none."""
+        if self.logits is None:
+            raise InvalidMeasureInput(
+                f"Features of {self.space} come without logits: the real-trained classifier must "
+                "be asked."
+            )
+        return self.logits
+
     def to_bytes(self) -> bytes:
         """The set as an npz."""
+        logits = {} if self.logits is None else {"logits": self.logits}
         return pack(
             {
                 "features": self.features,
-                "logits": self.logits,
+                **logits,
                 "labels": self.labels,
                 "indices": self.indices,
                 "extractor_sha256": np.array(self.extractor_sha256),
+                "space": np.array(self.space),
             }
         )
 
@@ -53,16 +69,17 @@ class FeatureSet:
     def from_bytes(cls, body: bytes) -> "FeatureSet":
         """The set in an npz; raises ``InvalidMeasureInput`` where it breaks the contract."""
         arrays = unpack(body)
-        names = ("features", "logits", "labels", "indices", "extractor_sha256")
+        names = ("features", "labels", "indices", "extractor_sha256", "space")
         missing = set(names) - arrays.keys()
         if missing:
             raise InvalidMeasureInput(f"The npz lacks {', '.join(sorted(missing))}.")
         return cls(
             arrays["features"],
-            arrays["logits"],
+            arrays.get("logits"),
             arrays["labels"],
             arrays["indices"],
             str(arrays["extractor_sha256"]),
+            str(arrays["space"]),
         )
 
 

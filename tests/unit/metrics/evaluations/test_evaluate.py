@@ -11,6 +11,7 @@ from replicalab.domain.artifacts import MEASUREMENTS
 from replicalab.domain.measures import (
     ALL_MEASURES,
     AccuracyMeasure,
+    ClassFlipMeasure,
     FrechetMeasure,
     Measurement,
     MeasureSpec,
@@ -100,6 +101,7 @@ def test_distances_are_measured_to_both_real_sets(context: MemoryContext) -> Non
     to_train, to_test = measurements_of(FrechetMeasure(), context)
     assert (to_train.reference, to_test.reference) == (Reference.TRAIN, Reference.TEST)
     assert to_test.recipe == {
+        "space": "classifier",
         "extractor_sha256": "e" * 64,
         "dimension": 6,
         "n_fake": 60,
@@ -192,6 +194,26 @@ def test_features_of_unlike_extractors_are_refused(
 ) -> None:
     context.inputs[role] = [feature_set(4, extractor_sha256="f" * 64).to_bytes()]
     with pytest.raises(InvalidMeasureInput, match="unlike extractors"):
+        measurements_of(measure, context)
+
+
+def test_features_of_unlike_spaces_are_refused(
+    context: MemoryContext, feature_set: FeatureSets
+) -> None:
+    other = dataclasses.replace(feature_set(4), space="inception-v3 64")
+    context.inputs["fake"] = [other.to_bytes()]
+    with pytest.raises(InvalidMeasureInput, match=r"classifier .*, inception-v3 64 "):
+        measurements_of(FrechetMeasure(), context)
+
+
+@pytest.mark.parametrize("measure", [RealClassifierMeasure(), ClassFlipMeasure()])
+def test_what_asks_the_classifier_refuses_features_without_answers(
+    context: MemoryContext, measure: MeasureSpec
+) -> None:
+    for role, bodies in context.inputs.items():
+        silent = dataclasses.replace(FeatureSet.from_bytes(bodies[0]), logits=None)
+        context.inputs[role] = [silent.to_bytes()]
+    with pytest.raises(InvalidMeasureInput, match="without logits"):
         measurements_of(measure, context)
 
 

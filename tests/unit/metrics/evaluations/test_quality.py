@@ -143,7 +143,7 @@ def test_sets_that_are_not_paired_have_no_sources(sets: Sets) -> None:
 
 def test_flips_are_counted_against_what_the_source_was_called(sets: Sets) -> None:
     _, train, test = sets
-    logits = train.logits.copy()
+    logits = train.answers.copy()
     logits[:6] = np.roll(logits[:6], 1, axis=1)
     found = measured(ClassFlipMeasure(), dataclasses.replace(train, logits=logits), train, test)
     assert value_of(found, "class_flip_rate") == pytest.approx(0.1)

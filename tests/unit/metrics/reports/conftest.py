@@ -5,6 +5,7 @@ from collections.abc import Callable
 import pytest
 
 from replicalab.domain.artifacts import ref_of
+from replicalab.domain.features import FeatureSpec, InDomainFeatures
 from replicalab.domain.measures import Measurement
 from replicalab.domain.specs import ExperimentSpec
 from replicalab.storage.image_sets import ImageSet
@@ -13,20 +14,23 @@ from replicalab_metrics.reports.study import Study
 
 Studies = Callable[..., Study]
 
+IN_DOMAIN = InDomainFeatures()
+
 
 @pytest.fixture
 def study(
     sweep: list[Measurement], image_sets: dict[int, ImageSet], projection: Projection
 ) -> Studies:
-    """(name=, measurements=, projection=) -> a study of three sets."""
+    """(name=, measurements=, projection=, features=) -> a study of three sets."""
 
     def make(
         name: str = "a study",
         measurements: list[Measurement] | None = None,
         projection: Projection | None = projection,
+        features: FeatureSpec = IN_DOMAIN,
     ) -> Study:
         return Study(
-            spec=ExperimentSpec(name=name, t_re=(0, 9, 18)),
+            spec=ExperimentSpec(name=name, t_re=(0, 9, 18), features=features),
             measurements=tuple(sweep if measurements is None else measurements),
             real=image_sets[0],
             reconstructed=image_sets,

@@ -73,7 +73,7 @@ def test_stored_weights_give_the_answers_of_the_training_task(images: ImageSet) 
     features = embedded(images, weights)
     assert features.features.shape == (80, 32)
     assert features.extractor_sha256 == artifacts.ref_of(weights, "").sha256
-    np.testing.assert_allclose(features.logits[:40], answers.logits, rtol=1e-4, atol=1e-4)
+    np.testing.assert_allclose(features.answers[:40], answers.logits, rtol=1e-4, atol=1e-4)
     assert np.array_equal(features.labels, np.tile(images.labels, 2))
     assert np.array_equal(features.indices, np.tile(images.indices, 2))
 

@@ -21,11 +21,11 @@ def measure_flips(sets: ComparedSets, place: Evaluate) -> Iterator[Measurement]:
             "Class flips need the source of every reconstruction among the training features."
         )
     fake = sets.fake
-    is_flipped = class_flips(fake.logits, sets.train.logits)
+    is_flipped = class_flips(fake.answers, sets.train.answers)
     report = ShareReport(
         place,
         Reference.TRAIN,
-        {**sets.recipe(Reference.TRAIN), "classes": fake.logits.shape[1]},
+        {**sets.recipe(Reference.TRAIN), "classes": fake.answers.shape[1]},
     )
     yield report.share(MeasurementName.CLASS_FLIP_RATE, is_flipped, "reconstructions")
     for class_ in np.unique(fake.labels).tolist():

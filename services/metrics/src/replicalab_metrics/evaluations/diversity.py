@@ -31,6 +31,7 @@ def measure(sets: ComparedSets, place: Evaluate) -> Iterator[Measurement]:
             within=(1.0, float(np.inf)),
         ),
         recipe={
+            "space": fake.space,
             "extractor_sha256": fake.extractor_sha256,
             "dimension": fake.features.shape[1],
             "n_fake": len(fake),

@@ -67,6 +67,7 @@ class ComparedSets:
     def recipe(self, reference: Reference) -> dict[str, JsonValue]:
         """What makes values of these sets comparable with others."""
         return {
+            "space": self.fake.space,
             "extractor_sha256": self.fake.extractor_sha256,
             "dimension": self.fake.features.shape[1],
             "n_fake": len(self.fake),
@@ -122,7 +123,10 @@ def read_runs(context: TaskContext) -> list[TestLogits]:
 
 def check_one_feature_space(sets: Iterable[FeatureSet]) -> None:
     """Raise ``InvalidMeasureInput`` unless one extractor made all ``sets``."""
-    extractors = {(each.extractor_sha256, each.features.shape[1]) for each in sets}
+    extractors = {(each.space, each.extractor_sha256, each.features.shape[1]) for each in sets}
     if len(extractors) > 1:
-        names = ", ".join(f"{sha[:12]} ({dimension} features)" for sha, dimension in extractors)
+        names = ", ".join(
+            f"{space} {sha[:12]} ({dimension} features)"
+            for space, sha, dimension in sorted(extractors)
+        )
         raise InvalidMeasureInput(f"Features of unlike extractors cannot be compared: {names}.")

@@ -27,7 +27,7 @@ def measure(sets: ComparedSets, place: Evaluate) -> Iterator[Measurement]:
 
 
 def _accuracy(answered: FeatureSet, place: Evaluate) -> Measurement:
-    is_correct = correct_answers(answered.logits, answered.labels)
+    is_correct = correct_answers(answered.answers, answered.labels)
     return Measurement(
         name=MeasurementName.REAL_CLASSIFIER_ACCURACY,
         t_re=place.t_re,
@@ -44,7 +44,7 @@ def _accuracy(answered: FeatureSet, place: Evaluate) -> Measurement:
 def _entropy(
     name: MeasurementName, answered: FeatureSet, place: Evaluate, reference: Reference | None
 ) -> Measurement:
-    entropies = output_entropies(answered.logits)
+    entropies = output_entropies(answered.answers)
     return Measurement(
         name=name,
         t_re=place.t_re,
@@ -71,7 +71,8 @@ def _interval_over_images(entropies: npt.NDArray[np.float64]) -> Interval | None
 
 def _recipe(answered: FeatureSet) -> dict[str, JsonValue]:
     return {
+        "space": answered.space,
         "extractor_sha256": answered.extractor_sha256,
-        "classes": answered.logits.shape[1],
+        "classes": answered.answers.shape[1],
         "n_fake": len(answered),
     }

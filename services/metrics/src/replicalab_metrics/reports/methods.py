@@ -100,8 +100,9 @@ DEFINITIONS = {
     ),
 }
 
-NOT_LISTED = frozenset({"extractor_sha256", "class", "order", "tenth"})
-"""One extractor stands for the whole study, named above the list; parts are in the exports."""
+NOT_LISTED = frozenset({"space", "extractor_sha256", "class", "order", "tenth"})
+"""One space and extractor stand for the whole study, named above the list; parts are in the
+exports."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -13,6 +13,7 @@ from replicalab_metrics.reports.comparability import unlike_values
 from replicalab_metrics.reports.findings import findings
 from replicalab_metrics.reports.illustrations import Illustration
 from replicalab_metrics.reports.methods import methods
+from replicalab_metrics.reports.spaces import space_sentence
 from replicalab_metrics.reports.study import Study
 from replicalab_metrics.reports.tables import result_table
 from replicalab_metrics.reports.wording import describe
@@ -36,6 +37,7 @@ def report_page(study: Study, figures: Sequence[Illustration]) -> bytes:
         warnings=unlike_values(study.measurements),
         figures=[(figure, _data_uri(figure)) for figure in figures],
         methods=methods(study.measurements),
+        space=space_sentence(study.spec),
         spec_json=json.dumps(study.spec.model_dump(mode="json"), indent=2, ensure_ascii=False),
         style=style,
         policy=_content_policy(style),

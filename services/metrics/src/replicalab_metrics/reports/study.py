@@ -7,7 +7,8 @@ from dataclasses import dataclass
 import numpy as np
 
 from replicalab.domain.artifacts import ArtifactRef
-from replicalab.domain.measures import Measurement
+from replicalab.domain.features import InDomainFeatures
+from replicalab.domain.measures import Measurement, MeasurementName
 from replicalab.domain.specs import ExperimentSpec
 from replicalab.domain.tasks import Report
 from replicalab.engine.handlers import TaskContext
@@ -16,6 +17,16 @@ from replicalab.planning.keys import digest_of
 from replicalab.storage.image_sets import ImageSet
 from replicalab.storage.projections import Projection
 from replicalab_metrics.figures.images import first_of_each_class
+
+OF_THE_REAL_CLASSIFIER = frozenset(
+    {
+        MeasurementName.REAL_CLASSIFIER_ACCURACY,
+        MeasurementName.REAL_CLASSIFIER_ENTROPY,
+        MeasurementName.HELD_OUT_ENTROPY,
+        MeasurementName.CLASS_FLIP_RATE,
+    }
+)
+"""Answers of the real-trained classifier, whatever space images are compared in."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,27 +50,43 @@ class Study:
     inputs: Mapping[str, tuple[ArtifactRef, ...]]
 
     def __post_init__(self) -> None:
-        if len(self._extractors) > 1:
-            raise InvalidMeasureInput(
-                "The measurements come from unlike feature extractors: "
-                f"{', '.join(sha[:12] for sha in self._extractors)}."
-            )
+        for extractors in (self._extractors, self._classifiers):
+            if len(extractors) > 1:
+                raise InvalidMeasureInput(
+                    "The measurements come from unlike feature extractors: "
+                    f"{', '.join(sha[:12] for sha in sorted(extractors))}."
+                )
 
     @property
     def extractor_sha256(self) -> str | None:
         """Digest of the one extractor behind every feature; None where no feature was used."""
-        return self._extractors[0] if self._extractors else None
+        return next(iter(self._extractors), None)
 
     @property
-    def _extractors(self) -> list[str]:
-        found = {
-            str(measurement.recipe["extractor_sha256"])
-            for measurement in self.measurements
-            if "extractor_sha256" in measurement.recipe
-        }
+    def classifier_sha256(self) -> str | None:
+        """Digest of the real-trained classifier that answered; None where none was asked."""
+        return next(iter(self._classifiers), None)
+
+    @property
+    def _extractors(self) -> set[str]:
+        """Of the features: one and the same as that of answers, if they are in-domain."""
+        is_in_domain = isinstance(self.spec.features, InDomainFeatures)
+        found = self._digests(are_answers=False)
         if self.projection is not None:
             found.add(self.projection.extractor_sha256)
-        return sorted(found)
+        return found | self._classifiers if is_in_domain else found
+
+    @property
+    def _classifiers(self) -> set[str]:
+        return self._digests(are_answers=True)
+
+    def _digests(self, *, are_answers: bool) -> set[str]:
+        return {
+            str(each.recipe["extractor_sha256"])
+            for each in self.measurements
+            if "extractor_sha256" in each.recipe
+            and (each.name in OF_THE_REAL_CLASSIFIER) == are_answers
+        }
 
     @property
     def spec_sha256(self) -> str:

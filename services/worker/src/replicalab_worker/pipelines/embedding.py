@@ -27,7 +27,7 @@ class Embedding:
 
     def __call__(self, context: TaskContext, params: Embed) -> None:
         """Write what the classifier makes of every image, in order."""
-        images = read_images(context, "images", classes=params.classes)
+        images = read_images(context, "images", classes=None)  # maybe not those it was trained on
         network = build_classifier(
             params.classifier, channels=images.images.shape[-1], classes=params.classes
         )

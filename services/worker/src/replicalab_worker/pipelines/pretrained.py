@@ -1,4 +1,4 @@
-"""Published weights that a classifier may begin with."""
+"""Published weights, read from the worker's weights folder without running anything in them."""
 
 import pickle
 
@@ -17,14 +17,14 @@ IMAGENET_RESNET18 = PinnedFile(
 
 
 class PretrainedWeights:
-    """ImageNet weights of ResNet-18, from the worker's weights folder."""
+    """A file of weights in the worker's weights folder; by default ImageNet's of ResNet-18."""
 
     def __init__(self, folder: PinnedFolder, file: PinnedFile = IMAGENET_RESNET18) -> None:
         self.file = file
         self._folder = folder
 
     def read(self, report: Report) -> dict[str, Tensor]:
-        """Tensors by torchvision's names; the file is read without running anything in it.
+        """Tensors by the names in the file.
 
         Raises:
             WeightsUnavailable: The file is not there, is another one, or holds no tensors.

@@ -14,6 +14,7 @@ from replicalab_worker.pipelines.generator_import import import_generator
 from replicalab_worker.pipelines.generator_training import GeneratorTraining
 from replicalab_worker.pipelines.pinned_files import PinnedFolder
 from replicalab_worker.pipelines.pretrained import PretrainedWeights
+from replicalab_worker.pipelines.published_embedding import PublishedEmbedding
 from replicalab_worker.pipelines.reconstruction import Reconstruction
 from replicalab_worker.runtime.device import best_device, prepare_process
 
@@ -47,6 +48,7 @@ def handlers(
         TaskKind.RECONSTRUCT: Reconstruction(device),
         TaskKind.TRAIN_CLASSIFIER: ClassifierTraining(device, PretrainedWeights(weights)),
         TaskKind.EMBED: Embedding(device),
+        TaskKind.EMBED_PUBLISHED: PublishedEmbedding(device, weights),
     }
 
 
