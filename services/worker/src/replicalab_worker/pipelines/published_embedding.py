@@ -20,7 +20,6 @@ from replicalab_worker.pipelines.pinned_files import PinnedFile, PinnedFolder, R
 from replicalab_worker.pipelines.pretrained import PretrainedWeights
 from replicalab_worker.runtime.batches import in_batches
 from replicalab_worker.runtime.device import batch_images
-from replicalab_worker.science.embedding.inception import FidInception
 from replicalab_worker.science.embedding.vision_transformer import VisionTransformer
 from replicalab_worker.science.pixels import Levels, to_levels
 
@@ -97,6 +96,11 @@ def _loaded(
     tensors = PretrainedWeights(folder, file).read(report)
     match extractor:
         case InceptionFeatures(dimension=dimension):
+            # torchvision takes seconds to import, and other tasks need none of it.
+            from replicalab_worker.science.embedding.inception import (  # noqa: PLC0415
+                FidInception,
+            )
+
             inception = _with_weights(FidInception, tensors, file)
             inception.accelerate()
             inception.to(device)
