@@ -54,8 +54,8 @@ class FidInception(Inception3):  # type: ignore[misc]
         """Fold the batch norms into the convolutions, and lay channels last; the weights are set.
 
         Names and shapes are others afterwards. Features of the random network of the tests move by
-        less than 2e-6 of the largest of their dimension, which is what float32 rounds to anyway:
-        scales are multiplied in float64 and rounded once.
+        less than 2e-6 of the largest, which is what float32 rounds to anyway: scales are multiplied
+        in float64 and rounded once.
         """
         for module in self.modules():
             if isinstance(module, BasicConv2d):
