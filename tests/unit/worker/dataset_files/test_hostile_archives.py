@@ -9,9 +9,9 @@ from pathlib import Path
 
 import pytest
 
+from replicalab.archives.zips import Archive
 from replicalab.file_errors import ArchiveLimits, ImageLimits, InvalidDataset, UnsafeArchivePath
 from replicalab_worker.dataset_files import limits
-from replicalab_worker.dataset_files.archives import Archive
 from replicalab_worker.dataset_files.labelled_images import Shape
 from replicalab_worker.dataset_files.reading import labelled_images
 from tests.fixtures.dataset_files import Entry, pets, picture, zipped
@@ -154,7 +154,7 @@ def test_a_list_of_entries_that_is_too_long_is_refused_before_it_is_read() -> No
     count = len(directory) // len(entry)
     end = struct.pack("<4s4H2IH", b"PK\x05\x06", 0, 0, count % 65536, 0, len(directory), 4, 0)
     with pytest.raises(ArchiveLimits, match="list of entries is longer"):
-        Archive(io.BytesIO(b"PK\x03\x04" + directory + end))
+        Archive(io.BytesIO(b"PK\x03\x04" + directory + end), limits.of_archives())
 
 
 def test_an_archive_inside_is_not_opened() -> None:

@@ -8,11 +8,11 @@ import numpy as np
 import numpy.typing as npt
 from PIL import Image
 
+from replicalab.archives.zips import Archive
 from replicalab.file_errors import ArchiveLimits, InvalidDataset
 from replicalab.storage.pictures import pixels_of
 from replicalab.storage.scratch import check_room
 from replicalab_worker.dataset_files import limits
-from replicalab_worker.dataset_files.archives import Archive
 from replicalab_worker.dataset_files.forms import common_shape
 from replicalab_worker.dataset_files.labelled_images import Labelling, Report, Shape
 from replicalab_worker.dataset_files.npy_members import NpyMember, npy_member

@@ -8,10 +8,10 @@ import numpy as np
 import numpy.typing as npt
 from PIL import Image
 
+from replicalab.archives.zips import Archive
 from replicalab.file_errors import InvalidDataset
 from replicalab.storage.pictures import Form, form_of, opened, pixels_of
 from replicalab_worker.dataset_files import limits
-from replicalab_worker.dataset_files.archives import Archive
 from replicalab_worker.dataset_files.forms import common_shape
 from replicalab_worker.dataset_files.labelled_images import Labelling, Report, Shape
 

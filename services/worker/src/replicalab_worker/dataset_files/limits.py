@@ -1,5 +1,8 @@
 """How much an uploaded data set may ask for; docs/datasets.md has the same table."""
 
+from replicalab.archives.names import MOST_NAME_CHARACTERS as MOST_NAME_CHARACTERS
+from replicalab.archives.zips import Limits
+
 MOST_ENTRIES = 150_000
 """Of an archive. CIFAR has 60,000 images, SVHN 99,289, Tiny ImageNet 110,000; each costs memory."""
 
@@ -29,7 +32,17 @@ MOST_DECODED_BYTES = 4 * 2**30
 
 MOST_IMAGES = 2_000_000
 MOST_CLASSES = 1000
-MOST_NAME_CHARACTERS = 120
 
 FORMATS = ("PNG", "JPEG", "WEBP")
 """Of image files, as Pillow calls them."""
+
+
+def of_archives() -> Limits:
+    """Those of a zip archive."""
+    return Limits(
+        most_entries=MOST_ENTRIES,
+        most_directory_bytes=MOST_DIRECTORY_BYTES,
+        most_unpacked_bytes=MOST_UNPACKED_BYTES,
+        most_ratio=MOST_RATIO,
+        unsuspicious_bytes=UNSUSPICIOUS_BYTES,
+    )

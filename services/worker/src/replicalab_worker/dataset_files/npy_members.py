@@ -8,8 +8,8 @@ from typing import BinaryIO, cast
 import numpy as np
 import numpy.typing as npt
 
+from replicalab.archives.zips import Archive
 from replicalab.file_errors import ArchiveLimits, InvalidDataset
-from replicalab_worker.dataset_files.archives import Archive
 
 MOST_HEADER_BYTES = 10_000
 

@@ -4,8 +4,9 @@ from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from typing import BinaryIO
 
+from replicalab.archives.zips import SIGNATURE, Archive
 from replicalab.file_errors import InvalidDataset
-from replicalab_worker.dataset_files import archives, parquet_files
+from replicalab_worker.dataset_files import limits, parquet_files
 from replicalab_worker.dataset_files.array_files import ArrayFile, is_array_file
 from replicalab_worker.dataset_files.class_folders import ClassFolders
 from replicalab_worker.dataset_files.labelled_images import LabelledImages
@@ -23,8 +24,8 @@ def labelled_images(file: BinaryIO) -> Iterator[LabelledImages]:
     start = file.read(SIGNATURE_BYTES)
     file.seek(0)
     with ExitStack() as held:
-        if start.startswith(archives.SIGNATURE):
-            archive = archives.Archive(file)
+        if start.startswith(SIGNATURE):
+            archive = Archive(file, limits.of_archives())
             yield ArrayFile(archive, held) if is_array_file(archive) else ClassFolders(archive)
         elif start.startswith(parquet_files.SIGNATURE):
             yield parquet_files.ParquetFile(file, held)

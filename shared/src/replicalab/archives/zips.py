@@ -8,12 +8,12 @@ import zipfile
 import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from itertools import pairwise
 from typing import BinaryIO, cast
 
+from replicalab.archives.names import check_names, plain_name
 from replicalab.file_errors import ArchiveLimits, InvalidDataset, UnsafeArchivePath
-from replicalab_worker.dataset_files import limits
-from replicalab_worker.dataset_files.names import check_names, plain_name
 
 SIGNATURE = b"PK"
 PIECE_BYTES = 2**20
@@ -22,17 +22,37 @@ ENCRYPTED = 0x1
 METHODS = (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED)
 
 
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """How much an archive may ask for.
+
+    Attributes:
+        most_entries: Files and folders.
+        most_directory_bytes: Of the list of entries, which is held in memory.
+        most_unpacked_bytes: Of all that is unpacked, counted while it is.
+        most_ratio: Bytes unpacked for one that is stored.
+        unsuspicious_bytes: So little may be packed as tightly as it likes.
+    """
+
+    most_entries: int
+    most_directory_bytes: int
+    most_unpacked_bytes: int
+    most_ratio: int
+    unsuspicious_bytes: int
+
+
 class _BoundedReads:
     """A file of which nobody reads more at once than the longest directory has.
 
     ``zipfile`` reads the directory in one piece, as long as the file says that it is.
     """
 
-    def __init__(self, file: BinaryIO) -> None:
+    def __init__(self, file: BinaryIO, most_bytes: int) -> None:
         self._file = file
+        self._most_bytes = most_bytes
 
     def read(self, size: int = -1) -> bytes:
-        most = limits.MOST_DIRECTORY_BYTES
+        most = self._most_bytes
         piece = self._file.read(size if 0 <= size <= most else most + 1)
         if len(piece) > most:
             raise ArchiveLimits(f"The archive's list of entries is longer than {most:,} bytes.")
@@ -53,6 +73,7 @@ class Archive:
 
     Args:
         file: The archive; it is read as long as this is used.
+        limits: How much of it is read.
 
     Raises:
         InvalidDataset: It is no zip archive, is broken, encrypted, or packed by rare means.
@@ -60,13 +81,15 @@ class Archive:
         UnsafeArchivePath: An entry is no plain file or folder, or its name is not one.
     """
 
-    def __init__(self, file: BinaryIO) -> None:
+    def __init__(self, file: BinaryIO, limits: Limits) -> None:
+        self._limits = limits
+        bounded = _BoundedReads(file, limits.most_directory_bytes)
         with _refusals_named("The archive"):
-            self._zip = zipfile.ZipFile(cast(BinaryIO, _BoundedReads(file)))
+            self._zip = zipfile.ZipFile(cast(BinaryIO, bounded))
         entries = self._zip.infolist()
-        if len(entries) > limits.MOST_ENTRIES:
+        if len(entries) > limits.most_entries:
             raise ArchiveLimits(
-                f"The archive has {len(entries):,} entries; at most {limits.MOST_ENTRIES:,} are "
+                f"The archive has {len(entries):,} entries; at most {limits.most_entries:,} are "
                 "read."
             )
         for entry in entries:
@@ -90,7 +113,7 @@ class Archive:
 
         Raises:
             ArchiveLimits: It has more than ``most_bytes``, whatever the archive says; or it is
-                packed more tightly than images are; or all files together are too much.
+                packed more tightly than allowed; or all files together are too much.
             InvalidDataset: It is broken.
         """
         entry, size_bytes = self._files[name], 0
@@ -108,17 +131,18 @@ class Archive:
     def _check_growth(
         self, name: str, entry: zipfile.ZipInfo, size_bytes: int, most_bytes: int
     ) -> None:
+        limits = self._limits
         if size_bytes > most_bytes:
             raise ArchiveLimits(f"{name} unpacks to more than {most_bytes:,} bytes.")
-        allowed = max(entry.compress_size * limits.MOST_RATIO, limits.UNSUSPICIOUS_BYTES)
+        allowed = max(entry.compress_size * limits.most_ratio, limits.unsuspicious_bytes)
         if size_bytes > allowed:
             raise ArchiveLimits(
-                f"{name} unpacks to more than {limits.MOST_RATIO} times its "
+                f"{name} unpacks to more than {limits.most_ratio} times its "
                 f"{entry.compress_size:,} bytes."
             )
-        if self._unpacked_bytes > limits.MOST_UNPACKED_BYTES:
+        if self._unpacked_bytes > limits.most_unpacked_bytes:
             raise ArchiveLimits(
-                f"The archive unpacks to more than {limits.MOST_UNPACKED_BYTES:,} bytes."
+                f"The archive unpacks to more than {limits.most_unpacked_bytes:,} bytes."
             )
 
 
@@ -129,7 +153,7 @@ def _check_kind(entry: zipfile.ZipInfo) -> None:
         what = "a link" if stat.S_ISLNK(mode) else "a device"
         raise UnsafeArchivePath(f"{name!a} is {what}; only plain files and folders are read.")
     if entry.flag_bits & ENCRYPTED:
-        raise InvalidDataset(f"{name!a} is encrypted; pack the images without a password.")
+        raise InvalidDataset(f"{name!a} is encrypted; pack it without a password.")
     if entry.compress_type not in METHODS:
         raise InvalidDataset(
             f"{name!a} is packed by the method {entry.compress_type}; use deflate, or store it."

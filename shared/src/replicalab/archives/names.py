@@ -5,9 +5,9 @@ import unicodedata
 from collections.abc import Iterable
 
 from replicalab.file_errors import UnsafeArchivePath
-from replicalab_worker.dataset_files.limits import MOST_NAME_CHARACTERS
 
 DEEPEST = 8
+MOST_NAME_CHARACTERS = 120
 _DRIVE = re.compile(r"[A-Za-z]:")
 
 
