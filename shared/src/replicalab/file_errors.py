@@ -73,6 +73,18 @@ class ImageLimits(InvalidDataset):
     remedy = "Scale the image that the detail names down, or leave it out."
 
 
+class InvalidExport(InvalidRequest):
+    """A file is not the archive of an experiment, or not as it was when it was exported."""
+
+    slug = "invalid-export"
+    title = "This is not an exported experiment as it was"
+    remedy = (
+        "Export the experiment again and take the file as it comes, not unpacked and packed anew. "
+        "`replicalab verify FILE` says the same without a service. An archive of another version "
+        "of ReplicaLab may need that version."
+    )
+
+
 class UnknownDataset(InvalidRequest):
     """The specification names a data set that the project does not have, or not in this version."""
 

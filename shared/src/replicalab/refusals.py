@@ -173,6 +173,17 @@ class DatasetInUse(Conflict):
     remedy = "Wait for the experiments that the detail names, or cancel them."
 
 
+class ExperimentUnfinished(Conflict):
+    """The experiment has not ended, so that an archive of it would be out of date at once."""
+
+    slug = "experiment-unfinished"
+    title = "The experiment has not ended"
+    remedy = (
+        "Wait for its end (`replicalab watch`), or cancel it; what there is so far is at "
+        "`/results` and `/artifacts` of the experiment."
+    )
+
+
 class NameTaken(Conflict):
     """Another user, project, generator or data set has the name."""
 

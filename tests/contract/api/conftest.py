@@ -26,6 +26,7 @@ from replicalab.engine.experiments import Experiments
 from replicalab.engine.failures import classify
 from replicalab.engine.generators import Generators
 from replicalab.engine.handlers import Handler, MemoryContext
+from replicalab.engine.restoring import Restorations
 from replicalab.engine.task_store import TaskStore
 from replicalab.errors import InvalidRequest
 from replicalab.settings import KeepingSettings
@@ -37,6 +38,7 @@ from replicalab_api.accounts.routers import account_routers, login_router, provi
 from replicalab_api.datasets.routes import router as datasets_router
 from replicalab_api.experiments.changes import router as changes_router
 from replicalab_api.experiments.examples import SMALL_STUDY
+from replicalab_api.experiments.exports import router as exports_router
 from replicalab_api.experiments.routes import router as experiments_router
 from replicalab_api.experiments.visible import LabExperiments
 from replicalab_api.generators.routes import router as generators_router
@@ -45,7 +47,7 @@ from replicalab_api.health.routes import router as health_router
 from replicalab_api.http.application import build_app
 from replicalab_api.http.authentication import Authentication
 from replicalab_api.http.cursors import CursorCodec
-from replicalab_api.http.limiting import RateLimits, StreamPlaces
+from replicalab_api.http.limiting import EXPORT_ADVICE, RateLimits, StreamPlaces
 from replicalab_api.http.serving import Server
 from replicalab_api.http.wakeups import Wakeups
 from replicalab_api.identity.bootstrap import ensure_foundation
@@ -67,6 +69,7 @@ from replicalab_api.workers.routes import router as workers_router
 from replicalab_api.workers.service import LabWorkers
 from replicalab_worker.pipelines.dataset_import import DatasetImport
 from replicalab_worker.pipelines.generator_import import import_generator
+from tests.fixtures.exported import Everything
 from tests.fixtures.limits import UNLIMITED
 from tests.fixtures.snapshots import KWARGS, official, small_tensors
 
@@ -76,6 +79,7 @@ WORKER = "test-worker"
 LOOPBACK = (ip_network("127.0.0.0/8"), ip_network("::1/128"))
 QUEUED_SECONDS = 30
 """An upload that is on its way in another thread has arrived by then, on a busy machine too."""
+MAX_EXPORT_BYTES = 2 * 2**20
 MAX_SNAPSHOT_BYTES = 4 * 2**20
 IMPORTERS: dict[str, Handler] = {
     TaskKind.IMPORT_GENERATOR: import_generator,
@@ -157,6 +161,7 @@ def app(
         protected_routers=[
             experiments_router,
             changes_router,
+            exports_router,
             generators_router,
             datasets_router,
             workers_router,
@@ -165,11 +170,16 @@ def app(
             *account_routers,
         ],
         state={
-            "experiments": LabExperiments(Experiments(database, ArtifactStore(objects)), database),
+            "experiments": LabExperiments(
+                Experiments(database, ArtifactStore(objects)),
+                Restorations(database, ArtifactStore(objects)),
+                database,
+            ),
             "workers": LabWorkers(database),
             "accounts": accounts,
             "generators": LabImports(Generators(database, ArtifactStore(objects)), database),
             "datasets": LabImports(Datasets(database, ArtifactStore(objects)), database),
+            "max_export_bytes": MAX_EXPORT_BYTES,
             "max_snapshot_bytes": MAX_SNAPSHOT_BYTES,
             "max_dataset_bytes": MAX_SNAPSHOT_BYTES,
             "objects": objects,
@@ -182,6 +192,8 @@ def app(
             ),
             "webhook_deliveries": LabDeliveries(database),
             "stream_places": StreamPlaces(limits.streams),
+            "export_places": StreamPlaces(limits.exports, "exports", EXPORT_ADVICE),
+            "installation": "the contract tests",
             "wakeups": wakeups,
             "readiness_checks": [
                 ReadinessCheck("database", database.check),
@@ -238,6 +250,17 @@ def run_all_tasks(run_one_task: Callable[[Queue], str], database: Database) -> C
                 run_one_task(queue)
 
     return run
+
+
+@pytest.fixture
+def finished(client: TestClient, database: Database, objects: ObjectStore) -> str:
+    """Address of a study whose tasks have written what tasks of their kinds write."""
+    submitted = client.post("/v1/experiments", json=SMALL_STUDY)
+    assert submitted.status_code == 202, submitted.text
+    Everything(database, objects, MEASURED)()
+    location = str(submitted.headers["Location"])
+    assert client.get(location).json()["state"] == "succeeded"
+    return location
 
 
 @pytest.fixture

@@ -12,6 +12,7 @@ from replicalab.engine.experiments import Experiments
 from replicalab.engine.generators import Generators
 from replicalab.engine.journal import EVENTS_CHANNEL
 from replicalab.engine.listener import Listener
+from replicalab.engine.restoring import Restorations
 from replicalab.storage.artifacts import ArtifactStore
 from replicalab.storage.factory import open_store
 from replicalab.telemetry import configure_logging
@@ -19,6 +20,7 @@ from replicalab_api.accounts.provider import CALLBACK
 from replicalab_api.accounts.routers import account_routers, login_router, provider_router
 from replicalab_api.datasets.routes import router as datasets_router
 from replicalab_api.experiments.changes import router as changes_router
+from replicalab_api.experiments.exports import router as exports_router
 from replicalab_api.experiments.routes import router as experiments_router
 from replicalab_api.experiments.visible import LabExperiments
 from replicalab_api.generators.routes import router as generators_router
@@ -27,7 +29,7 @@ from replicalab_api.health.routes import router as health_router
 from replicalab_api.http.application import build_app
 from replicalab_api.http.authentication import Authentication
 from replicalab_api.http.cursors import CursorCodec
-from replicalab_api.http.limiting import RateLimits, StreamPlaces
+from replicalab_api.http.limiting import EXPORT_ADVICE, RateLimits, StreamPlaces
 from replicalab_api.http.serving import serve
 from replicalab_api.http.wakeups import Wakeups
 from replicalab_api.identity.bootstrap import ensure_foundation
@@ -51,6 +53,7 @@ from replicalab_api.workers.service import LabWorkers
 PROTECTED = (
     experiments_router,
     changes_router,
+    exports_router,
     generators_router,
     datasets_router,
     workers_router,
@@ -111,18 +114,23 @@ def gateway(settings: GatewaySettings, database: Database, wakeups: Wakeups) -> 
         open_routers=[login_router, provider_router],
         protected_routers=PROTECTED,
         state={
-            "experiments": LabExperiments(Experiments(database, artifacts), database),
+            "experiments": LabExperiments(
+                Experiments(database, artifacts), Restorations(database, artifacts), database
+            ),
             "workers": LabWorkers(database),
             "accounts": accounts,
             "generators": LabImports(Generators(database, artifacts), database),
             "datasets": LabImports(Datasets(database, artifacts), database),
             **_webhooks(settings, database),
+            "max_export_bytes": settings.max_export_bytes,
             "max_snapshot_bytes": settings.max_snapshot_bytes,
             "max_dataset_bytes": settings.max_dataset_bytes,
             "objects": objects,
             "storage": LabStorage(database, objects, settings.keeping),
             "cursors": CursorCodec(settings.pepper.get_secret_value()),
             "stream_places": StreamPlaces(settings.limits.streams),
+            "export_places": StreamPlaces(settings.limits.exports, "exports", EXPORT_ADVICE),
+            "installation": settings.installation,
             "wakeups": wakeups,
             "readiness_checks": [
                 ReadinessCheck("database", database.check),

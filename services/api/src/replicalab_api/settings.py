@@ -8,6 +8,7 @@ from typing import Annotated
 from pydantic import Field, SecretStr
 
 from replicalab.domain.accounts import Role
+from replicalab.domain.text import Name
 from replicalab.settings import ServiceSettings, SettingGroup
 
 
@@ -68,6 +69,9 @@ class LimitSettings(SettingGroup):
     logins_of_account: Limit = Limit(amount=5, seconds=QUARTER_HOUR, burst=5)
     logins_of_address: Limit = Limit(amount=20, seconds=QUARTER_HOUR, burst=20)
     streams: int = Field(default=5, ge=1, description="Event streams of a user, at one gateway.")
+    exports: int = Field(
+        default=2, ge=1, description="Archives on their way to a user, at one gateway."
+    )
 
     def of(self, group: LimitGroup) -> Limit:
         """The limit of a group."""
@@ -105,12 +109,20 @@ class GatewaySettings(ServiceSettings):
         description="The bootstrap token: the first administrator, while it is set.",
     )
     pepper: Pepper
+    installation: Name = Field(
+        default="ReplicaLab", description="What exported experiments call this installation."
+    )
     oidc: OidcSettings | None = None
     limits: LimitSettings = LimitSettings()
     webhooks: WebhookSettings = WebhookSettings()
     max_body_bytes: int = Field(default=2**20, ge=1024)
     max_snapshot_bytes: int = Field(
         default=4 * 2**30, ge=1024, description="Of the file of an imported generator."
+    )
+    max_export_bytes: int = Field(
+        default=8 * 2**30,
+        ge=1024,
+        description="Of the archive of an imported experiment, and of all that it unpacks to.",
     )
     max_dataset_bytes: int = Field(
         default=8 * 2**30, ge=1024, description="Of the file of an imported data set."

@@ -13,7 +13,7 @@ from uuid import UUID
 
 import typer
 
-from replicalab.cli import account_commands
+from replicalab.cli import account_commands, export_commands
 from replicalab.cli.groups import GROUPS
 
 if TYPE_CHECKING:
@@ -239,6 +239,9 @@ def train_generator(
         commands.train_generator(file, output)
 
 
+app.command()(export_commands.export)
+app.command("import-experiment")(export_commands.import_experiment)
+app.command()(export_commands.verify)
 app.command()(account_commands.login)
 app.command()(account_commands.whoami)
 for group in GROUPS:

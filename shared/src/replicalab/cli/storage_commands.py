@@ -8,7 +8,7 @@ storage = typer.Typer(
     name="storage",
     no_args_is_help=True,
     rich_markup_mode=None,
-    help="Show damaged artifacts, find and remove what nobody needs.",
+    help="Show damaged artifacts, remove what nobody needs.",
 )
 
 

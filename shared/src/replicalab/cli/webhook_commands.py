@@ -14,7 +14,7 @@ webhooks = typer.Typer(
     name="webhooks",
     no_args_is_help=True,
     rich_markup_mode=None,
-    help="Have addresses told when experiments end or need somebody.",
+    help="Tell addresses when experiments end or need help.",
 )
 
 Webhook = Annotated[UUID, typer.Argument(help="Id of the webhook, as `webhooks list` shows it.")]

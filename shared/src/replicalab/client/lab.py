@@ -4,16 +4,19 @@ import json
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from types import TracebackType
-from uuid import UUID, uuid4
+from uuid import uuid4
 
 import httpx
 from pydantic import TypeAdapter
 
 from replicalab.client import downloads, watching
 from replicalab.client.accounts import Accounts
+from replicalab.client.addresses import ROOT, ExperimentLike
+from replicalab.client.addresses import experiment_path as _path
 from replicalab.client.backoff import Backoff
 from replicalab.client.connection import find_connection
 from replicalab.client.datasets import Datasets
+from replicalab.client.exports import Exports
 from replicalab.client.generators import Generators
 from replicalab.client.results import ResultTable
 from replicalab.client.storage import Storage
@@ -34,21 +37,12 @@ from replicalab.domain.resources import (
 from replicalab.domain.specs import SPEC, ExperimentSpec, TrainingSpec
 from replicalab.domain.states import ExperimentState
 
-ROOT = "/v1/experiments"
 JSON = {"Content-Type": "application/json"}
 LOOPBACK = ("127.0.0.1", "localhost", "::1")
 PAGE_ITEMS = 200
 
-ExperimentLike = UUID | str | ExperimentRead | ExperimentSummary
-
 _TASKS = TypeAdapter(list[TaskRead])
 _ARTIFACTS = TypeAdapter(list[ArtifactRead])
-
-
-def _path(experiment: ExperimentLike, suffix: str = "") -> str:
-    known = experiment if isinstance(experiment, UUID | str) else experiment.id
-    # Anything but a UUID could lead the request to another route.
-    return f"{ROOT}/{known if isinstance(known, UUID) else UUID(known)}{suffix}"
 
 
 class Lab:
@@ -79,6 +73,7 @@ class Lab:
         url: Address of the service.
         accounts: Who you are to the service, and your tokens.
         datasets: Files made into data sets.
+        exports: Experiments as archives.
         generators: Files of others made into generators.
         storage: What is stored, damaged or needed by nobody.
         webhooks: Addresses that are told of ends.
@@ -107,6 +102,7 @@ class Lab:
         self._transport = Transport(client, backoff or Backoff())
         self.accounts = Accounts(self._transport)
         self.datasets = Datasets(self._transport)
+        self.exports = Exports(self._transport)
         self.generators = Generators(self._transport)
         self.storage = Storage(self._transport)
         self.webhooks = Webhooks(self._transport)

@@ -8,6 +8,7 @@ from typing import Any
 from uuid import UUID
 
 import sqlalchemy as sa
+from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.orm import Mapped, mapped_column
 
 from replicalab.db.accounts import ProjectRow, UserRow
@@ -44,8 +45,11 @@ class ExperimentRow(Base):
     created_at: Mapped[datetime] = mapped_column(server_default=NOW)
     ended_at: Mapped[datetime | None]
     cancelled_at: Mapped[datetime | None]
+    origin: Mapped[dict[str, Any] | None] = mapped_column(JSONB(none_as_null=True))
+    archive_sha256: Mapped[str | None] = mapped_column(sa.String(64))
 
     __table_args__ = (
+        sa.UniqueConstraint("project_id", "archive_sha256"),
         sa.Index(None, "state", "id"),
         sa.Index(None, "project_id", "id"),
         sa.Index(None, "owner_id", "id"),

@@ -8,6 +8,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from replicalab.domain.accounts import DEFAULT_PROJECT_ID
 from replicalab.domain.artifacts import ArtifactRef
+from replicalab.domain.exports import Origin
 from replicalab.domain.measures import Measurement
 from replicalab.domain.priorities import Priority
 from replicalab.domain.specs import Spec
@@ -70,6 +71,9 @@ class ExperimentRead(Resource):
     progress: Progress
     priority: Priority = Priority.NORMAL
     is_held: bool = Field(default=False, description="Waiting tasks stay where they are.")
+    origin: Origin | None = Field(
+        default=None, description="Of an imported experiment; null: it ran here."
+    )
     reused_tasks: int = Field(description="Tasks that were already done or under way at submit.")
 
 

@@ -1,6 +1,6 @@
 """Bytes that were found damaged: noted once, whoever finds them, and no cache hit any more."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping, Sequence
 
 import sqlalchemy as sa
 from sqlalchemy.dialects.postgresql import insert
@@ -27,6 +27,9 @@ def note_whole(session: Session, digests: Iterable[str]) -> None:
     session.execute(sa.delete(DamageRow).where(DamageRow.sha256.in_(list(digests))))
 
 
-def damage_of(session: Session, sha256: str) -> Damage | None:
-    """What is known to be wrong with the bytes."""
-    return session.scalar(sa.select(DamageRow.damage).where(DamageRow.sha256 == sha256))
+def damages_of(session: Session, digests: Sequence[str]) -> Mapping[str, Damage]:
+    """What is known to be wrong with the bytes, by their digest."""
+    rows = session.execute(
+        sa.select(DamageRow.sha256, DamageRow.damage).where(DamageRow.sha256.in_(digests))
+    )
+    return {row.sha256: row.damage for row in rows}

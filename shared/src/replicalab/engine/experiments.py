@@ -28,6 +28,7 @@ from replicalab.domain.states import ExperimentState, TaskState
 from replicalab.domain.tasks import TaskKey
 from replicalab.engine import demand, details
 from replicalab.engine.cancelling import cancel
+from replicalab.engine.exports import origin_of
 from replicalab.engine.naming import planned
 from replicalab.engine.progress import Speeds, TaskStanding, eta_seconds, progress_of
 from replicalab.engine.quarantine import release_quarantined
@@ -285,6 +286,7 @@ class Experiments:
             progress=progress_of(standings, self._speeds.measured(session)),
             priority=Priority.of_rank(row.priority),
             is_held=row.held_at is not None,
+            origin=origin_of(row),
             reused_tasks=row.reused_tasks,
         )
 

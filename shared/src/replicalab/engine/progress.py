@@ -127,7 +127,11 @@ def _measure(session: Session) -> dict[TaskKind, float]:
     for kind in TaskKind:
         latest = (
             sa.select(TaskRow.seconds, TaskRow.work)
-            .where(TaskRow.kind == kind, TaskRow.state == TaskState.SUCCEEDED)
+            .where(
+                TaskRow.kind == kind,
+                TaskRow.state == TaskState.SUCCEEDED,
+                TaskRow.seconds.is_not(None),  # imported ones ran elsewhere
+            )
             .order_by(TaskRow.id.desc())
             .limit(_RECENT_TASKS)
             .subquery()

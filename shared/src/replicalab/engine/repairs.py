@@ -12,7 +12,14 @@ import sqlalchemy as sa
 from sqlalchemy.orm import Session
 
 from replicalab.db.database import Database
-from replicalab.db.models import NOW, ArtifactRow, TaskEdgeRow, TaskRow
+from replicalab.db.models import (
+    NOW,
+    ArtifactRow,
+    ExperimentRow,
+    ExperimentTaskRow,
+    TaskEdgeRow,
+    TaskRow,
+)
 from replicalab.db.storage import DamageRow
 from replicalab.domain.artifacts import ArtifactRef
 from replicalab.domain.states import TaskState
@@ -88,15 +95,23 @@ def _suspects(session: Session) -> Sequence[ArtifactRef]:
 
 
 def _producers(session: Session, digests: Sequence[str]) -> Sequence[int]:
-    """Succeeded tasks that made one of ``digests``, each the last generation of its key."""
+    """Succeeded tasks that made one of ``digests``, each the last generation of its key.
+
+    What was imported has run elsewhere, and says so itself: it does not run here.
+    """
     later = TaskRow.__table__.alias("later")
     is_last = ~sa.exists().where(
         later.c.key == TaskRow.key, later.c.generation > TaskRow.generation
     )
+    is_ours = ~sa.exists().where(
+        ExperimentTaskRow.task_id == TaskRow.id,
+        ExperimentTaskRow.experiment_id == ExperimentRow.id,
+        ExperimentRow.origin.is_not(None),
+    )
     made_it = sa.exists().where(ArtifactRow.task_id == TaskRow.id, ArtifactRow.sha256.in_(digests))
     return session.scalars(
         sa.select(TaskRow.id)
-        .where(TaskRow.state == TaskState.SUCCEEDED, made_it, is_last)
+        .where(TaskRow.state == TaskState.SUCCEEDED, made_it, is_last, is_ours)
         .order_by(TaskRow.id)
     ).all()
 

@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+from collections.abc import Mapping, Sequence
 
 from pydantic import BaseModel
 
@@ -26,10 +27,26 @@ def task_key(params: TaskParams, inputs: tuple[TaskInput, ...]) -> TaskKey:
     Upstream keys stand for upstream bytes (a Merkle tree): a key is known before anything ran,
     and a change anywhere changes exactly the keys downstream of it.
     """
+    kind = TaskKind(params.kind)
+    return key_of(kind, KIND_VERSIONS[kind], params.model_dump(mode="json"), inputs)
+
+
+def version_of(
+    key: TaskKey, kind: TaskKind, params: Mapping[str, object], inputs: Sequence[TaskInput]
+) -> int | None:
+    """The version of ``kind`` under which such a task has ``key``; None if no version gives it."""
+    versions = range(KIND_VERSIONS[kind], 0, -1)
+    return next((one for one in versions if key_of(kind, one, params, inputs) == key), None)
+
+
+def key_of(
+    kind: TaskKind, version: int, params: Mapping[str, object], inputs: Sequence[TaskInput]
+) -> TaskKey:
+    """The key that a task had, or has, under a version of its kind."""
     identity = {
-        "kind": params.kind,
-        "version": KIND_VERSIONS[TaskKind(params.kind)],
-        "params": params.model_dump(mode="json"),
+        "kind": kind,
+        "version": version,
+        "params": params,
         "inputs": [task_input.model_dump(mode="json") for task_input in inputs],
     }
     return hashlib.sha256(canonical_json(identity)).hexdigest()

@@ -52,6 +52,21 @@ Objects = Annotated[ObjectStore, Depends(_objects)]
 DamagesOfApp = Annotated[Damages, Depends(_damages)]
 
 
+async def _installation(request: Request) -> str:
+    installation: str = request.app.state.installation
+    return installation
+
+
+Installation = Annotated[str, Depends(_installation)]
+
+
+def export_place(request: Request, caller: Caller) -> Iterator[None]:
+    """A place among the archives on their way to the caller, until this one has arrived."""
+    places: StreamPlaces = request.app.state.export_places
+    with places.taken(caller):
+        yield
+
+
 def stream_place(request: Request, caller: Caller) -> Iterator[None]:
     """A place among the caller's streams, until the answer has ended."""
     places: StreamPlaces = request.app.state.stream_places

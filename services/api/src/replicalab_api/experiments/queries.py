@@ -6,8 +6,9 @@ from uuid import UUID
 from pydantic import Field
 
 from replicalab.domain.accounts import DEFAULT_PROJECT_ID
+from replicalab.domain.exports import Included
 from replicalab.domain.states import ExperimentState
-from replicalab.domain.text import Name
+from replicalab.domain.text import Licence, Name
 from replicalab_api.http.paging import PageQuery, Query
 
 MAX_WAIT_SECONDS = 30
@@ -47,6 +48,21 @@ class ResultsQuery(Query):
 
     format: Literal["json", "csv"] | None = Field(
         default=None, description="Wins over the Accept header."
+    )
+
+
+class ExportQuery(Query):
+    """What the archive of an experiment holds, and under which terms it is given away."""
+
+    artifacts: Included = Field(
+        default=Included.RESULTS,
+        description="`none`: only the report and its figures; `results`: everything but image "
+        "sets and weights; `all`.",
+    )
+    licence: Licence | None = Field(
+        default=None,
+        description="Under which the results may be used, in words or as an address; the "
+        "manifest says so.",
     )
 
 

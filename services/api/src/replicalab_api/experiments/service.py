@@ -4,7 +4,10 @@ from collections.abc import Callable, Sequence
 from typing import Protocol
 from uuid import UUID
 
+from replicalab.crates.documents import Export
+from replicalab.crates.reading import ExportArchive
 from replicalab.domain.artifacts import ArtifactRef
+from replicalab.domain.exports import Included
 from replicalab.domain.priorities import Priority
 from replicalab.domain.resources import (
     ArtifactRead,
@@ -104,6 +107,26 @@ class ExperimentStore(Protocol):
 
     def artifact(self, experiment_id: UUID, task_key: TaskKey, name: str) -> ArtifactRef:
         """One artifact; raises ``ArtifactNotFound``."""
+
+    def export(self, experiment_id: UUID, *, included: Included, installation: str) -> Export:
+        """What its archive is made of; raises ``ExperimentUnfinished`` before its end."""
+
+    def check_import(self, project_id: UUID) -> None:
+        """Raise ``ProjectNotFound`` or ``Forbidden`` where ``restore`` would."""
+
+    def restore(
+        self, archive: ExportArchive, sha256: str, *, project_id: UUID
+    ) -> tuple[ExperimentRead, bool]:
+        """Make the experiment of an archive visible, or find it.
+
+        Returns:
+            The experiment, and whether the project had it from this archive before.
+
+        Raises:
+            InvalidExport: It holds nothing that can be shown here.
+            ProjectNotFound: The caller is no member of the project.
+            Forbidden: The caller may only look at the project.
+        """
 
     def events(self, experiment_id: UUID, *, after: int, limit: int) -> Sequence[EventRead]:
         """At most ``limit`` events with ids above ``after``, in the order they happened."""

@@ -7,11 +7,14 @@ from uuid import UUID
 import sqlalchemy as sa
 from sqlalchemy.orm import Session
 
+from replicalab.crates.documents import Export
+from replicalab.crates.reading import ExportArchive
 from replicalab.db.accounts import ProjectRow
 from replicalab.db.database import Database
 from replicalab.db.models import ExperimentRow
 from replicalab.domain.accounts import DEFAULT_PROJECT_ID, Principal, Role
 from replicalab.domain.artifacts import ArtifactRef
+from replicalab.domain.exports import Included
 from replicalab.domain.priorities import Priority
 from replicalab.domain.resources import (
     ArtifactRead,
@@ -26,6 +29,8 @@ from replicalab.domain.specs import AnySpec, ExperimentSpec, TrainingSpec
 from replicalab.domain.states import ExperimentState
 from replicalab.domain.tasks import TaskKey
 from replicalab.engine.experiments import Experiments
+from replicalab.engine.exports import export_of
+from replicalab.engine.restoring import Restorations
 from replicalab.errors import ExperimentNotFound, IllegalTransition
 from replicalab.refusals import Forbidden, PreconditionFailed, ProjectNotFound
 from replicalab_api.identity import audit
@@ -34,13 +39,16 @@ from replicalab_api.identity import audit
 class LabExperiments:
     """All experiments of the lab; nobody gets at them but through what they may see."""
 
-    def __init__(self, experiments: Experiments, database: Database) -> None:
+    def __init__(
+        self, experiments: Experiments, restorations: Restorations, database: Database
+    ) -> None:
         self._experiments = experiments
+        self._restorations = restorations
         self._database = database
 
     def seen_by(self, caller: Principal) -> "VisibleExperiments":
         """What ``caller`` sees."""
-        return VisibleExperiments(self._experiments, self._database, caller)
+        return VisibleExperiments(self._experiments, self._restorations, self._database, caller)
 
 
 class VisibleExperiments:
@@ -51,8 +59,15 @@ class VisibleExperiments:
     like what does not exist. Changing needs ownership, or the role maintainer in the project.
     """
 
-    def __init__(self, experiments: Experiments, database: Database, caller: Principal) -> None:
+    def __init__(
+        self,
+        experiments: Experiments,
+        restorations: Restorations,
+        database: Database,
+        caller: Principal,
+    ) -> None:
         self._experiments = experiments
+        self._restorations = restorations
         self._database = database
         self._caller = caller
         self._seen: set[UUID] = set()
@@ -70,8 +85,7 @@ class VisibleExperiments:
             ProjectNotFound: The caller is no member of the project.
             Forbidden: The caller may only look at the project.
         """
-        self._must_see_project(project_id)
-        self._caller.require_in(project_id, Role.RESEARCHER)
+        self.check_import(project_id)
         return self._experiments.submit(
             spec,
             owner=self._caller.name,
@@ -198,6 +212,37 @@ class VisibleExperiments:
         """One artifact."""
         self._must_see(experiment_id)
         return self._experiments.artifact(experiment_id, task_key, name)
+
+    def export(self, experiment_id: UUID, *, included: Included, installation: str) -> Export:
+        """What its archive is made of."""
+        self._must_see(experiment_id)
+        with self._database.transaction() as session:
+            return export_of(session, experiment_id, included=included, installation=installation)
+
+    def check_import(self, project_id: UUID) -> None:
+        """Raise ``ProjectNotFound`` or ``Forbidden`` unless the caller may add to the project."""
+        self._must_see_project(project_id)
+        self._caller.require_in(project_id, Role.RESEARCHER)
+
+    def restore(
+        self, archive: ExportArchive, sha256: str, *, project_id: UUID
+    ) -> tuple[ExperimentRead, bool]:
+        """The experiment of an archive, and whether the project had it before."""
+        self.check_import(project_id)
+
+        def note(session: Session, added: UUID) -> None:
+            target = f"experiment/{added}"
+            audit.record(session, self._caller, "experiment.import", target, after=archive.plan)
+
+        experiment_id, is_known = self._restorations.restore(
+            archive,
+            sha256,
+            owner=self._caller.name,
+            owner_id=self._caller.user_id,
+            project_id=project_id,
+            within=note,
+        )
+        return self._experiments.get(experiment_id), is_known
 
     def events(self, experiment_id: UUID, *, after: int, limit: int) -> Sequence[EventRead]:
         """Its events."""

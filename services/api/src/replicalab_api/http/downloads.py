@@ -1,7 +1,7 @@
 """Giving out artifacts: by presigned URL where there is one, else through the gateway."""
 
 import hashlib
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from http import HTTPStatus
 from typing import Protocol
 
@@ -21,7 +21,7 @@ PRESIGNED_SECONDS = 300
 class Damages(Protocol):
     """Who remembers which bytes are damaged."""
 
-    def known_damage(self, sha256: str) -> Damage | None:
+    def known_damages(self, digests: Sequence[str]) -> Mapping[str, Damage]:
         """What is known to be wrong with bytes, by their digest."""
 
     def note_damage(self, sha256: str, damage: Damage) -> None:
@@ -66,11 +66,30 @@ def _first_is_there(chunks: Iterator[bytes]) -> Iterator[bytes]:
     return chained()
 
 
-def _check_presence(objects: ObjectStore, ref: ArtifactRef, damages: Damages) -> None:
+def check_undamaged(refs: Sequence[ArtifactRef], damages: Damages) -> None:
+    """Raise ``ArtifactCorrupt`` or ``ArtifactMissing`` for the first that is known to be so."""
+    known = damages.known_damages([ref.sha256 for ref in refs])
+    for ref in refs:
+        if ref.sha256 in known:
+            raise _problem(ref, known[ref.sha256])
+
+
+def check_presence(objects: ObjectStore, ref: ArtifactRef, damages: Damages) -> None:
+    """Raise ``ArtifactMissing`` unless the store holds so many bytes under the digest."""
     stat = objects.stat(ref.store_key)
     if stat is None or stat.size_bytes != ref.size_bytes:
         damages.note_damage(ref.sha256, Damage.MISSING)
         raise _problem(ref, Damage.MISSING)
+
+
+def whole_chunks(objects: ObjectStore, ref: ArtifactRef, damages: Damages) -> Iterator[bytes]:
+    """The bytes of ``ref``, as ``verified_chunks`` passes them on.
+
+    Raises:
+        ArtifactMissing: They are gone.
+        ArtifactCorrupt: They are not those of ``ref``; also raised by the iterator.
+    """
+    return _stream(objects, ref, None, damages)
 
 
 def _stream(
@@ -110,9 +129,8 @@ def artifact_response(
     }
     if is_fresh(request.headers.get("if-none-match"), etag):
         return Response(status_code=HTTPStatus.NOT_MODIFIED, headers=headers)
-    if damage := damages.known_damage(ref.sha256):
-        raise _problem(ref, damage)
-    _check_presence(objects, ref, damages)
+    check_undamaged([ref], damages)
+    check_presence(objects, ref, damages)
     url = objects.presigned_get_url(
         ref.store_key,
         file_name=file_name,

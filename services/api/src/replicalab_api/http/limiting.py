@@ -22,6 +22,8 @@ from replicalab_api.settings import Limit, LimitGroup, LimitSettings
 COST_OF_FRESH_COPY = 0.1
 """Of an answer 304, which costs no more than the look."""
 STREAM_RETRY_SECONDS = 10
+STREAM_ADVICE = "close one, or ask for the experiment itself now and then."
+EXPORT_ADVICE = "wait until one has arrived."
 NOT_MODIFIED = 304
 
 
@@ -129,10 +131,18 @@ class RateLimitFields:
 
 
 class StreamPlaces:
-    """How many streams each user may have open at this gateway."""
+    """How many long answers of one kind each user may have open at this gateway.
 
-    def __init__(self, most: int) -> None:
+    Args:
+        most: So many.
+        limit: Their name in refusals.
+        advice: What a refusal tells to do instead.
+    """
+
+    def __init__(self, most: int, limit: str = "streams", advice: str = STREAM_ADVICE) -> None:
         self._most = most
+        self._limit = limit
+        self._advice = advice
         self._open: Counter[UUID] = Counter()
         self._lock = Lock()
 
@@ -143,10 +153,9 @@ class StreamPlaces:
         with self._lock:
             if self._open[user] >= self._most:
                 raise TooManyRequests(
-                    f"{self._most} event streams are open already; close one, or ask for the "
-                    "experiment itself now and then.",
+                    f"{self._most} {self._limit} are open already; {self._advice}",
                     retry_after_seconds=STREAM_RETRY_SECONDS,
-                    limit="streams",
+                    limit=self._limit,
                 )
             self._open[user] += 1
         try:

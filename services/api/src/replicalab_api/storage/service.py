@@ -1,13 +1,14 @@
 """The lab's object store: what is known of it, and looking for what nobody needs."""
 
 import logging
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 
 from replicalab.db.database import Database
 from replicalab.domain.accounts import Principal
 from replicalab.domain.artifacts import Damage
 from replicalab.domain.storage_resources import StorageRead, SweepRead
-from replicalab.engine.damages import damage_of, note_damage
+from replicalab.engine.damages import damages_of, note_damage
 from replicalab.engine.storage_report import storage_report
 from replicalab.engine.sweeping import Sweeper
 from replicalab.errors import Unavailable
@@ -43,10 +44,10 @@ class LabStorage:
                 audit.record(session, caller, "storage.sweep", f"storage/{position}", after=found)
         return found
 
-    def known_damage(self, sha256: str) -> Damage | None:
-        """What is known to be wrong with an artifact."""
+    def known_damages(self, digests: Sequence[str]) -> Mapping[str, Damage]:
+        """What is known to be wrong with artifacts, by their digest."""
         with self._database.transaction() as session:
-            return damage_of(session, sha256)
+            return damages_of(session, digests)
 
     def note_damage(self, sha256: str, damage: Damage) -> None:
         """Remember what a reader ran into, so that its producer runs again.
