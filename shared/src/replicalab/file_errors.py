@@ -3,7 +3,7 @@
 The tree and its families are in ``replicalab.errors``.
 """
 
-from replicalab.errors import ArtifactCorrupt, InvalidRequest
+from replicalab.errors import ArtifactCorrupt, Conflict, InvalidRequest, NotFound
 
 
 class FileUnavailable(InvalidRequest):
@@ -102,3 +102,46 @@ class ArtifactMissing(ArtifactCorrupt):
     slug = "artifact-missing"
     title = "The stored artifact is lost"
     remedy = ArtifactCorrupt.remedy
+
+
+class UploadNotFound(NotFound):
+    """No upload has this id, or it is somebody else's, or it was aborted or imported."""
+
+    slug = "upload-not-found"
+    title = "Upload not found"
+    remedy = "Begin one with `POST /v1/uploads`; the SDK does so for large files by itself."
+
+
+class UploadExpired(Conflict):
+    """The upload was not finished and imported in time, or the store has lost its parts."""
+
+    slug = "upload-expired"
+    title = "The upload has expired"
+    remedy = "Begin it anew with `POST /v1/uploads`, or send the file again with SDK or CLI."
+
+
+class UploadIncomplete(Conflict):
+    """Parts of the upload are missing, or it was not completed before it was to be imported."""
+
+    slug = "upload-incomplete"
+    title = "The upload is not complete"
+    remedy = (
+        "Send the parts that `missing` lists, then `POST /v1/uploads/{id}:complete`; sending the "
+        "same file again with SDK or CLI goes on from what has arrived."
+    )
+
+
+class UploadMismatch(InvalidRequest):
+    """The bytes that were sent are not those that were declared; they are not kept."""
+
+    slug = "upload-mismatch"
+    title = "Other bytes came than were declared"
+    remedy = "Send the file again; it must not change while it is sent."
+
+
+class TooManyUploads(Conflict):
+    """The user has as many uploads that are not imported yet as anybody may have."""
+
+    slug = "too-many-uploads"
+    title = "Too many uploads at once"
+    remedy = "Finish uploads that `uploads` lists, or give them up with `DELETE /v1/uploads/{id}`."

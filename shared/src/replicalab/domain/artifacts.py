@@ -26,6 +26,7 @@ REPORT = "report.html"
 RESULTS_CSV = "results.csv"
 RESULTS_JSON = "results.json"
 
+BINARY = "application/octet-stream"
 NPZ = "application/vnd.numpy.npz"
 SAFETENSORS = "application/vnd.safetensors"
 JSON = "application/json"

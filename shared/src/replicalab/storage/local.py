@@ -1,6 +1,5 @@
 """Objects as files in a folder of this machine."""
 
-import os
 import stat
 import tempfile
 from collections.abc import Iterable, Iterator
@@ -9,7 +8,14 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import BinaryIO
 
-from replicalab.errors import ArtifactNotFound, StoreUnavailable
+from replicalab.errors import ArtifactNotFound
+from replicalab.storage.local_files import (
+    read_pieces,
+    sync_folder,
+    unavailable_on_failure,
+    write_whole,
+)
+from replicalab.storage.local_parts import LocalPartStore
 from replicalab.storage.objects import (
     CHUNK_BYTES,
     ExactReader,
@@ -20,6 +26,8 @@ from replicalab.storage.objects import (
 
 _TEMPORARY = ".incomplete"
 """Folder of files still being written; no key can begin with a dot."""
+_PARTS = ".parts"
+"""Folder of objects that arrive in parts."""
 
 
 class LocalObjectStore:
@@ -28,10 +36,11 @@ class LocalObjectStore:
     def __init__(self, folder: Path) -> None:
         self._folder = folder.absolute()
         self._temporary = self._folder / _TEMPORARY
-        with _unavailable_on_failure(self._folder):
+        with unavailable_on_failure(self._folder):
             # With parents=True the mode would hold for the last folder only.
             self._folder.mkdir(mode=0o700, parents=True, exist_ok=True)
             self._temporary.mkdir(mode=0o700, exist_ok=True)
+        self.incoming = LocalPartStore(self._folder / _PARTS, self._write)
 
     def put(self, key: str, body: bytes, media_type: str) -> None:  # noqa: ARG002 (kept in SQL)
         """Write beside, sync, rename: the key shows either nothing or the whole object."""
@@ -50,20 +59,9 @@ class LocalObjectStore:
 
     def _write(self, key: str, pieces: Iterable[bytes]) -> None:
         path = self._path(key)
-        with _unavailable_on_failure(path):
-            descriptor, name = tempfile.mkstemp(dir=self._temporary)
-            try:
-                with os.fdopen(descriptor, "wb") as file:
-                    for piece in pieces:
-                        file.write(piece)
-                    file.flush()
-                    os.fsync(file.fileno())
-                self._make_folder(path.parent)
-                Path(name).replace(path)
-            except BaseException:
-                Path(name).unlink(missing_ok=True)
-                raise
-            _sync_folder(path.parent)
+        with unavailable_on_failure(path):
+            self._make_folder(path.parent)
+            write_whole(path, pieces, self._temporary)
 
     def get(self, key: str) -> bytes:
         """The whole file."""
@@ -76,27 +74,31 @@ class LocalObjectStore:
             return iter(())
         with self._opened(key) as file:
             file.seek(start)
-        return _chunks(file, None if end is None else end - start)
+        return read_pieces(file, None if end is None else end - start)
 
     def stat(self, key: str) -> ObjectStat | None:
         """Size of the file, or None when it does not exist."""
         path = self._path(key)
-        with _unavailable_on_failure(path):
+        with unavailable_on_failure(path):
             try:
                 return ObjectStat(path.stat().st_size)
             except FileNotFoundError:
                 return None
 
+    def copy(self, source: str, target: str, media_type: str) -> None:  # noqa: ARG002
+        """Read and write, piece by piece."""
+        self._write(target, self.stream(source))
+
     def delete(self, key: str) -> None:
         """Remove the file; its folders stay."""
         path = self._path(key)
-        with _unavailable_on_failure(path):
+        with unavailable_on_failure(path):
             path.unlink(missing_ok=True)
 
     def listing(self, folder: str) -> Iterator[StoredObject]:
         """Every file below the folder."""
         root = self._path(folder)
-        with _unavailable_on_failure(root):
+        with unavailable_on_failure(root):
             for path in sorted(root.rglob("*")):
                 try:
                     status = path.lstat()
@@ -109,7 +111,7 @@ class LocalObjectStore:
     def abort_uploads(self, before: datetime) -> int:
         """Remove files that somebody who is gone has left in the middle of being written."""
         removed = 0
-        with _unavailable_on_failure(self._temporary):
+        with unavailable_on_failure(self._temporary):
             for path in self._temporary.iterdir():
                 try:
                     if _whole_seconds(path.lstat().st_mtime) < before:
@@ -117,7 +119,7 @@ class LocalObjectStore:
                         removed += 1
                 except FileNotFoundError:  # finished meanwhile
                     continue
-        return removed
+        return removed + self.incoming.abort_before(before)
 
     def presigned_get_url(
         self,
@@ -132,7 +134,7 @@ class LocalObjectStore:
 
     def check(self) -> None:
         """Raise ``StoreUnavailable`` unless a file can be written here."""
-        with _unavailable_on_failure(self._folder), tempfile.TemporaryFile(dir=self._temporary):
+        with unavailable_on_failure(self._folder), tempfile.TemporaryFile(dir=self._temporary):
             pass
 
     def _path(self, key: str) -> Path:
@@ -141,7 +143,7 @@ class LocalObjectStore:
     @contextmanager
     def _opened(self, key: str) -> Iterator[BinaryIO]:
         path = self._path(key)
-        with _unavailable_on_failure(path):
+        with unavailable_on_failure(path):
             try:
                 file = path.open("rb")
             except (FileNotFoundError, IsADirectoryError, NotADirectoryError) as error:
@@ -153,38 +155,8 @@ class LocalObjectStore:
             return
         self._make_folder(folder.parent)
         folder.mkdir(mode=0o700, exist_ok=True)
-        _sync_folder(folder.parent)
-
-
-def _chunks(file: BinaryIO, count: int | None) -> Iterator[bytes]:
-    with file:
-        while count is None or count > 0:
-            with _unavailable_on_failure(Path(file.name)):
-                chunk = file.read(CHUNK_BYTES if count is None else min(CHUNK_BYTES, count))
-            if not chunk:
-                return
-            if count is not None:
-                count -= len(chunk)
-            yield chunk
+        sync_folder(folder.parent)
 
 
 def _whole_seconds(timestamp: float) -> datetime:
     return datetime.fromtimestamp(int(timestamp), UTC)
-
-
-def _sync_folder(folder: Path) -> None:
-    """Make a rename or a new folder in ``folder`` survive a loss of power."""
-    descriptor = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
-
-
-@contextmanager
-def _unavailable_on_failure(path: Path) -> Iterator[None]:
-    try:
-        yield
-    except OSError as error:
-        reason = error.strerror or type(error).__name__
-        raise StoreUnavailable(f"The artifact folder at {path} fails: {reason}.") from error

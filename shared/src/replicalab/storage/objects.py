@@ -7,6 +7,7 @@ from datetime import datetime
 from typing import BinaryIO, Protocol
 
 from replicalab.errors import Defect
+from replicalab.storage.parts import PartStore
 
 CHUNK_BYTES = 1 << 20
 """Size of the pieces in which adapters stream."""
@@ -44,6 +45,10 @@ class ObjectStore(Protocol):
     No key is a prefix folder of another.
     """
 
+    @property
+    def incoming(self) -> PartStore:
+        """Objects that arrive in parts."""
+
     def put(self, key: str, body: bytes, media_type: str) -> None:
         """Store ``body``, replacing nothing visible until it is complete."""
 
@@ -66,6 +71,9 @@ class ObjectStore(Protocol):
 
     def stat(self, key: str) -> ObjectStat | None:
         """Size of the object, or None when it does not exist."""
+
+    def copy(self, source: str, target: str, media_type: str) -> None:
+        """Store the bytes of ``source`` under ``target`` as well, as ``put`` would."""
 
     def delete(self, key: str) -> None:
         """Remove the object; absent keys are no error."""
@@ -99,6 +107,21 @@ class ExactReader:
             raise EOFError(f"The file ends {self._left} bytes early.")
         self._left -= len(piece)
         return piece
+
+
+class ChunkReader:
+    """A file to read from, made of chunks."""
+
+    def __init__(self, chunks: Iterator[bytes]) -> None:
+        self._chunks = chunks
+        self._held = memoryview(b"")
+
+    def read(self, size_bytes: int) -> bytes:
+        """At most ``size_bytes``; nothing only at the end."""
+        if not self._held:
+            self._held = memoryview(next(self._chunks, b""))
+        piece, self._held = self._held[:size_bytes], self._held[size_bytes:]
+        return bytes(piece)
 
 
 def checked_key(key: str) -> str:

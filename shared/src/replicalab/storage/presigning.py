@@ -11,11 +11,13 @@ import hmac
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from types import MappingProxyType
 from urllib.parse import quote, urlsplit
 
 from replicalab.settings import S3StoreSettings
 
 _ALGORITHM = "AWS4-HMAC-SHA256"
+NO_PARAMETERS: Mapping[str, str] = MappingProxyType({})
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,6 +41,7 @@ def presigned_put(
     size_bytes: int,
     md5: bytes,
     expires_seconds: int,
+    parameters: Mapping[str, str] = NO_PARAMETERS,
     now: datetime | None = None,
 ) -> PresignedPut:
     """A PUT of ``size_bytes`` with the digest ``md5`` to ``key``.
@@ -50,6 +53,7 @@ def presigned_put(
         size_bytes: Of the body.
         md5: Of the body, 16 bytes.
         expires_seconds: From ``now``.
+        parameters: Of the query besides the signature's own: which part of what upload.
         now: The time of signing; the present by default.
     """
     digest = base64.b64encode(md5).decode()
@@ -61,16 +65,15 @@ def presigned_put(
     stamp = (now or datetime.now(UTC)).strftime("%Y%m%dT%H%M%SZ")
     scope = f"{stamp[:8]}/{settings.region}/s3/aws4_request"
     names = ";".join(sorted(headers))
-    query = "&".join(
-        f"{name}={quote(value, safe='')}"
-        for name, value in (
-            ("X-Amz-Algorithm", _ALGORITHM),
-            ("X-Amz-Credential", f"{settings.access_key}/{scope}"),
-            ("X-Amz-Date", stamp),
-            ("X-Amz-Expires", str(expires_seconds)),
-            ("X-Amz-SignedHeaders", names),
-        )
-    )
+    fields = {
+        "X-Amz-Algorithm": _ALGORITHM,
+        "X-Amz-Credential": f"{settings.access_key}/{scope}",
+        "X-Amz-Date": stamp,
+        "X-Amz-Expires": str(expires_seconds),
+        "X-Amz-SignedHeaders": names,
+        **parameters,
+    }
+    query = "&".join(f"{name}={quote(fields[name], safe='')}" for name in sorted(fields))
     path = quote(f"/{settings.bucket}/{key}")
     listed = "".join(f"{name}:{headers[name]}\n" for name in sorted(headers))
     request = "\n".join(("PUT", path, query, listed, names, "UNSIGNED-PAYLOAD"))

@@ -4,26 +4,28 @@ import base64
 import hashlib
 import io
 from collections.abc import Iterator
-from contextlib import contextmanager
 from datetime import datetime, timedelta
 from typing import Any, BinaryIO, cast
 from urllib.parse import quote, urlsplit
 
 from minio import Minio
+from minio.commonconfig import CopySource
 from minio.datatypes import ListMultipartUploadsResult
-from minio.error import MinioException, S3Error
+from minio.error import S3Error
 from urllib3 import BaseHTTPResponse, HTTPHeaderDict, PoolManager, Retry, Timeout
-from urllib3.exceptions import HTTPError
 
 from replicalab.errors import ArtifactNotFound, InvalidRequest, StoreUnavailable
 from replicalab.settings import S3StoreSettings
 from replicalab.storage.objects import (
     CHUNK_BYTES,
+    ChunkReader,
     ExactReader,
     ObjectStat,
     StoredObject,
     checked_key,
 )
+from replicalab.storage.s3_errors import translated_errors
+from replicalab.storage.s3_parts import S3PartStore
 
 CONNECT_TIMEOUT_SECONDS = 5
 RETRIES = 2
@@ -34,7 +36,6 @@ PART_BYTES = 16 * 2**20
 """Of a file; at most 10,000 parts make an object."""
 
 _OWNED = ("BucketAlreadyOwnedByYou", "BucketAlreadyExists")
-_ABSENT = ("NoSuchKey", "NoSuchObject", "ResourceNotFound")
 
 
 class S3ObjectStore:
@@ -43,6 +44,7 @@ class S3ObjectStore:
     def __init__(self, settings: S3StoreSettings) -> None:
         self._bucket = settings.bucket
         self._client = _client(settings, settings.endpoint)
+        self.incoming = S3PartStore(self._client, settings)
         # The host is part of a signature, so URLs for clients need a client of their own; with
         # the region given it signs without asking anyone.
         self._public = (
@@ -51,7 +53,7 @@ class S3ObjectStore:
 
     def create_bucket(self) -> None:
         """Make the bucket unless it is there."""
-        with _translated_errors(self._bucket):
+        with translated_errors(self._bucket):
             if self._client.bucket_exists(self._bucket):
                 return
             try:
@@ -64,7 +66,7 @@ class S3ObjectStore:
         """Upload in one request; the server refuses bytes that changed on the way (MD5)."""
         if len(body) > LARGEST_OBJECT_BYTES:
             raise InvalidRequest(f"An object holds at most 5 GiB, not {len(body)} bytes.")
-        with _translated_errors(checked_key(key)):
+        with translated_errors(checked_key(key)):
             self._client.put_object(
                 self._bucket,
                 key,
@@ -76,7 +78,7 @@ class S3ObjectStore:
 
     def put_file(self, key: str, file: BinaryIO, size_bytes: int, media_type: str) -> None:
         """Upload in parts, which the server puts together last; each is checked by itself."""
-        with _translated_errors(checked_key(key)):
+        with translated_errors(checked_key(key)):
             self._client.put_object(
                 self._bucket,
                 key,
@@ -99,30 +101,42 @@ class S3ObjectStore:
         stop = stat.size_bytes if end is None else min(end, stat.size_bytes)
         if start >= stop:
             return iter(())
-        with _translated_errors(key):
+        with translated_errors(key):
             response = self._client.get_object(self._bucket, key, offset=start, length=stop - start)
         return _chunks(response, key)
 
     def stat(self, key: str) -> ObjectStat | None:
         """Size of the object, or None when it does not exist."""
         try:
-            with _translated_errors(checked_key(key)):
+            with translated_errors(checked_key(key)):
                 size_bytes = self._client.stat_object(self._bucket, key).size
         except ArtifactNotFound:
             return None
         return ObjectStat(size_bytes or 0)
 
+    def copy(self, source: str, target: str, media_type: str) -> None:
+        """Let the server copy; what it copies in no single request is read and written again."""
+        found = self.stat(source)
+        if found is None:
+            raise ArtifactNotFound(f"The store holds no object {source}.")
+        if found.size_bytes > LARGEST_OBJECT_BYTES:
+            reader = cast(BinaryIO, ChunkReader(self.stream(source)))
+            self.put_file(target, reader, found.size_bytes, media_type)
+            return
+        with translated_errors(checked_key(target)):
+            self._client.copy_object(self._bucket, target, CopySource(self._bucket, source))
+
     def delete(self, key: str) -> None:
         """Remove the object; absent keys are no error."""
         try:
-            with _translated_errors(checked_key(key)):
+            with translated_errors(checked_key(key)):
                 self._client.remove_object(self._bucket, key)
         except ArtifactNotFound:
             return
 
     def listing(self, folder: str) -> Iterator[StoredObject]:
         """Every object below the folder, page by page."""
-        with _translated_errors(folder):
+        with translated_errors(folder):
             prefix = f"{checked_key(folder)}/"
             for found in self._client.list_objects(self._bucket, prefix, recursive=True):
                 if found.object_name and found.last_modified and not found.is_dir:
@@ -132,7 +146,7 @@ class S3ObjectStore:
     def abort_uploads(self, before: datetime) -> int:
         """Abort uploads in parts that somebody who is gone has left; MinIO does so itself."""
         aborted = 0
-        with _translated_errors(self._bucket):
+        with translated_errors(self._bucket):
             for key, upload_id, initiated_at in self._uploads():
                 if initiated_at < before:
                     self._client._abort_multipart_upload(self._bucket, key, upload_id)
@@ -171,7 +185,7 @@ class S3ObjectStore:
 
     def check(self) -> None:
         """Raise ``StoreUnavailable`` unless the server answers and the bucket exists."""
-        with _translated_errors(self._bucket):
+        with translated_errors(self._bucket):
             if not self._client.bucket_exists(self._bucket):
                 raise StoreUnavailable(f"The S3 server has no bucket {self._bucket}.")
 
@@ -216,20 +230,8 @@ def _client(settings: S3StoreSettings, endpoint: str) -> Minio:
 
 def _chunks(response: BaseHTTPResponse, key: str) -> Iterator[bytes]:
     try:
-        with _translated_errors(key):
+        with translated_errors(key):
             yield from response.stream(CHUNK_BYTES)
     finally:
         response.close()
         response.release_conn()
-
-
-@contextmanager
-def _translated_errors(subject: str) -> Iterator[None]:
-    try:
-        yield
-    except S3Error as error:
-        if error.code in _ABSENT:
-            raise ArtifactNotFound(f"The store holds no object {subject}.") from error
-        raise StoreUnavailable(f"S3 refused {subject}: {error.code} {error.message}") from error
-    except (MinioException, HTTPError, OSError) as error:
-        raise StoreUnavailable(f"S3 does not answer for {subject}: {error}") from error
