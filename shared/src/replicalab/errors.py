@@ -112,7 +112,7 @@ class BodyTooLarge(InvalidRequest):
 
     slug = "body-too-large"
     title = "The body is too large"
-    remedy = "Send a smaller body; an administrator sets how large an uploaded file may be."
+    remedy = "Send less, or a file in parts (`POST /v1/uploads`); administrators set the limits."
 
 
 class UnsupportedMediaType(InvalidRequest):

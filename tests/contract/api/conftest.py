@@ -21,6 +21,7 @@ from replicalab.db.models import Base
 from replicalab.domain.artifacts import NamedArtifact
 from replicalab.domain.measures import Interval, Measurement
 from replicalab.domain.tasks import Queue, TaskKind
+from replicalab.domain.upload_resources import UploadKind
 from replicalab.engine.datasets import Datasets
 from replicalab.engine.experiments import Experiments
 from replicalab.engine.failures import classify
@@ -28,6 +29,7 @@ from replicalab.engine.generators import Generators
 from replicalab.engine.handlers import Handler, MemoryContext
 from replicalab.engine.restoring import Restorations
 from replicalab.engine.task_store import TaskStore
+from replicalab.engine.uploads import Uploads
 from replicalab.errors import InvalidRequest
 from replicalab.settings import KeepingSettings
 from replicalab.stack.postgres import EmbeddedPostgres
@@ -54,12 +56,14 @@ from replicalab_api.identity.bootstrap import ensure_foundation
 from replicalab_api.identity.passwords import Passwords
 from replicalab_api.identity.services import AccountServices, account_services
 from replicalab_api.identity.token_text import Pepper
+from replicalab_api.imports.uploads import LabUploads
 from replicalab_api.imports.visible import LabImports
 from replicalab_api.limits.buckets import LocalBuckets
 from replicalab_api.rules import RULES
 from replicalab_api.settings import LimitSettings
 from replicalab_api.storage.routes import router as storage_router
 from replicalab_api.storage.service import LabStorage
+from replicalab_api.uploads.routes import router as uploads_router
 from replicalab_api.webhooks.addresses import AddressPolicy
 from replicalab_api.webhooks.deliveries import LabDeliveries
 from replicalab_api.webhooks.routes import router as webhooks_router
@@ -80,7 +84,11 @@ LOOPBACK = (ip_network("127.0.0.0/8"), ip_network("::1/128"))
 QUEUED_SECONDS = 30
 """An upload that is on its way in another thread has arrived by then, on a busy machine too."""
 MAX_EXPORT_BYTES = 2 * 2**20
-MAX_SNAPSHOT_BYTES = 4 * 2**20
+MAX_DIRECT_BYTES = 4 * 2**20
+MAX_BYTES = {UploadKind.DATASET: 64 * 2**20, UploadKind.GENERATOR: 32 * 2**20}
+PART_BYTES = 5 * 2**20
+"""The least that S3 takes."""
+UPLOAD_SECONDS = 3600.0
 IMPORTERS: dict[str, Handler] = {
     TaskKind.IMPORT_GENERATOR: import_generator,
     TaskKind.IMPORT_DATASET: DatasetImport(2**30),
@@ -164,6 +172,7 @@ def app(
             exports_router,
             generators_router,
             datasets_router,
+            uploads_router,
             workers_router,
             storage_router,
             webhooks_router,
@@ -180,8 +189,12 @@ def app(
             "generators": LabImports(Generators(database, ArtifactStore(objects)), database),
             "datasets": LabImports(Datasets(database, ArtifactStore(objects)), database),
             "max_export_bytes": MAX_EXPORT_BYTES,
-            "max_snapshot_bytes": MAX_SNAPSHOT_BYTES,
-            "max_dataset_bytes": MAX_SNAPSHOT_BYTES,
+            "uploads": LabUploads(
+                Uploads(database, objects, life_seconds=UPLOAD_SECONDS, part_bytes=PART_BYTES),
+                database,
+                max_bytes=MAX_BYTES,
+                max_direct_bytes=MAX_DIRECT_BYTES,
+            ),
             "objects": objects,
             "storage": LabStorage(database, objects, KeepingSettings()),
             "cursors": CursorCodec(TOKEN),

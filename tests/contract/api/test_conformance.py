@@ -83,6 +83,8 @@ def seeded(client: TestClient, run_all_tasks: Callable[[], None]) -> Mapping[str
         ).json()["id"]
         for noun in ("dataset", "generator")
     }
+    file = {"kind": "dataset", "sha256": "0" * 64, "size_bytes": 1}
+    upload = ann.post("/v1/uploads", json=file).json()["id"]
     spare = ann.post("/v1/tokens", json={"name": "spare"}).json()["id"]
     return imports | {
         "token": token,
@@ -91,6 +93,8 @@ def seeded(client: TestClient, run_all_tasks: Callable[[], None]) -> Mapping[str
         "name": artifact["name"],
         "webhook_id": hook,
         "delivery_id": delivery,
+        "upload_id": upload,
+        "number": "1",
         "token_id": spare,
         "project_id": str(DEFAULT_PROJECT_ID),
         "user_id": user,

@@ -13,7 +13,7 @@ from replicalab.domain.generators import EdmTraining, TrainedGenerator
 from replicalab.domain.networks import DdpmppNetwork
 from replicalab.domain.specs import ExperimentSpec, TrainingSpec
 from replicalab.storage.objects import ObjectStore
-from tests.contract.api.conftest import MAX_SNAPSHOT_BYTES
+from tests.contract.api.conftest import MAX_DIRECT_BYTES
 from tests.contract.api.test_generators import BINARY, stored
 from tests.fixtures.dataset_files import pets, zipped
 
@@ -180,7 +180,7 @@ def test_a_recipe_that_cannot_be_followed_is_refused_before_the_file(
 
 
 def test_a_file_that_is_too_large_leaves_nothing(client: TestClient, objects: ObjectStore) -> None:
-    response = bring(client, bytes(MAX_SNAPSHOT_BYTES + 1))
+    response = bring(client, bytes(MAX_DIRECT_BYTES + 1))
     assert (response.status_code, response.json()["code"]) == (413, "body-too-large")
     assert client.get("/v1/datasets").json()["items"] == []
     assert not stored(objects)

@@ -12,7 +12,7 @@ from replicalab.domain.import_states import ImportState
 from replicalab.errors import BodyTooLarge
 from replicalab.refusals import GeneratorInUse, GeneratorNotFound, NameTaken
 from tests.contract.api.commands import RunCommand, commands
-from tests.contract.api.conftest import MAX_SNAPSHOT_BYTES, TOKEN
+from tests.contract.api.conftest import MAX_DIRECT_BYTES, TOKEN
 
 pytestmark = [pytest.mark.integration, pytest.mark.timeout(60)]
 
@@ -60,7 +60,7 @@ def test_a_generator_is_brought_awaited_found_and_deleted(
 
 def test_a_refusal_arrives_although_the_file_is_on_its_way(lab: Lab, tmp_path: Path) -> None:
     large = tmp_path / "large.pkl"
-    large.write_bytes(bytes(MAX_SNAPSHOT_BYTES - 1))
+    large.write_bytes(bytes(MAX_DIRECT_BYTES - 1))
     lab.generators.import_file(large, name="theirs", licence="CC0")
     for _ in range(3):
         with pytest.raises(NameTaken):

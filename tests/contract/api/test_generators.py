@@ -15,7 +15,7 @@ from replicalab.domain.specs import ExperimentSpec
 from replicalab.domain.tasks import Queue
 from replicalab.engine.task_store import TaskStore
 from replicalab.storage.objects import ObjectStore
-from tests.contract.api.conftest import MAX_SNAPSHOT_BYTES, TOKEN
+from tests.contract.api.conftest import MAX_DIRECT_BYTES, TOKEN
 
 pytestmark = pytest.mark.integration
 
@@ -207,11 +207,11 @@ def test_pages_lead_through_all_generators(client: TestClient) -> None:
 
 def pieces() -> Iterator[bytes]:
     """More than a file may have, without saying so first."""
-    for _ in range(MAX_SNAPSHOT_BYTES // 2**20 + 1):
+    for _ in range(MAX_DIRECT_BYTES // 2**20 + 1):
         yield bytes(2**20)
 
 
-@pytest.mark.parametrize("body", [bytes(MAX_SNAPSHOT_BYTES + 1), pieces()], ids=["told", "chunked"])
+@pytest.mark.parametrize("body", [bytes(MAX_DIRECT_BYTES + 1), pieces()], ids=["told", "chunked"])
 def test_a_file_that_is_too_large_leaves_nothing(
     client: TestClient, objects: ObjectStore, body: Any
 ) -> None:

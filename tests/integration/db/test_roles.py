@@ -16,12 +16,15 @@ from replicalab.domain.measures import AccuracyMeasure
 from replicalab.domain.specs import ExperimentSpec
 from replicalab.domain.states import ExperimentState
 from replicalab.domain.tasks import Queue
+from replicalab.domain.upload_resources import NewUpload, UploadKind
 from replicalab.engine.experiments import Experiments
 from replicalab.engine.failures import FailureClass
 from replicalab.engine.reconciler import Reconciler
 from replicalab.engine.storekeeper import StoreKeeper
 from replicalab.engine.sweeping import Sweeper
 from replicalab.engine.task_store import TaskStore
+from replicalab.engine.upload_removal import UploadRemoval
+from replicalab.engine.uploads import Uploads
 from replicalab.engine.workers import Node, Workers
 from replicalab.settings import KeepingSettings
 from replicalab.storage.artifacts import ArtifactStore
@@ -104,6 +107,16 @@ def test_a_study_runs_to_its_end_with_every_service_under_its_own_login(
         assert runner.complete(task.id, task.epoch, [], [])
         reconciler.reconcile()
     assert experiments.get(experiment.id).state is ExperimentState.SUCCEEDED
+
+
+def test_an_upload_is_begun_under_the_gateways_login_and_swept_under_the_schedulers(
+    databases: dict[ServiceRole, Database], object_store: ObjectStore
+) -> None:
+    uploads = Uploads(databases[ServiceRole.GATEWAY], object_store, life_seconds=-1)
+    new = NewUpload(kind=UploadKind.DATASET, sha256="0" * 64, size_bytes=1)
+    uploads.begin(new, owner="lab", owner_id=LAB_USER_ID)
+    removal = UploadRemoval(databases[ServiceRole.SCHEDULER], object_store)
+    assert (removal.expire(), removal.expire()) == (1, 0)
 
 
 def test_an_end_is_announced_under_the_runners_login_and_delivered_under_the_schedulers(

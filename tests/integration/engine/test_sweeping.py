@@ -30,6 +30,7 @@ NO_DIGESTS_OF_STORED_BYTES = {
     "audit.after_sha256",
     "damages.sha256",
     "idempotency_keys.body_sha256",
+    "uploads.declared_sha256",
 }
 
 

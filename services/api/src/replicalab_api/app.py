@@ -6,6 +6,7 @@ from fastapi import FastAPI
 
 from replicalab.db.database import Database
 from replicalab.domain.accounts import Role
+from replicalab.domain.upload_resources import UploadKind
 from replicalab.engine.datasets import Datasets
 from replicalab.engine.doorbells import Doorbells, celery_app
 from replicalab.engine.experiments import Experiments
@@ -13,8 +14,10 @@ from replicalab.engine.generators import Generators
 from replicalab.engine.journal import EVENTS_CHANNEL
 from replicalab.engine.listener import Listener
 from replicalab.engine.restoring import Restorations
+from replicalab.engine.uploads import Uploads
 from replicalab.storage.artifacts import ArtifactStore
 from replicalab.storage.factory import open_store
+from replicalab.storage.objects import ObjectStore
 from replicalab.telemetry import configure_logging
 from replicalab_api.accounts.provider import CALLBACK
 from replicalab_api.accounts.routers import account_routers, login_router, provider_router
@@ -36,12 +39,14 @@ from replicalab_api.identity.bootstrap import ensure_foundation
 from replicalab_api.identity.oidc import Provider, ProviderAccount
 from replicalab_api.identity.services import AccountServices, account_services
 from replicalab_api.identity.token_text import Pepper
+from replicalab_api.imports.uploads import LabUploads
 from replicalab_api.imports.visible import LabImports
 from replicalab_api.limits.shared import SharedBuckets, SturdyBuckets
 from replicalab_api.rules import RULES
 from replicalab_api.settings import GatewaySettings, OidcSettings
 from replicalab_api.storage.routes import router as storage_router
 from replicalab_api.storage.service import LabStorage
+from replicalab_api.uploads.routes import router as uploads_router
 from replicalab_api.webhooks.addresses import AddressPolicy
 from replicalab_api.webhooks.deliveries import LabDeliveries
 from replicalab_api.webhooks.routes import router as webhooks_router
@@ -56,6 +61,7 @@ PROTECTED = (
     exports_router,
     generators_router,
     datasets_router,
+    uploads_router,
     workers_router,
     storage_router,
     webhooks_router,
@@ -99,6 +105,18 @@ def _webhooks(settings: GatewaySettings, database: Database) -> Mapping[str, obj
     }
 
 
+def _uploads(settings: GatewaySettings, database: Database, objects: ObjectStore) -> LabUploads:
+    return LabUploads(
+        Uploads(database, objects, life_seconds=settings.keeping.upload_grace_seconds),
+        database,
+        max_bytes={
+            UploadKind.DATASET: settings.max_dataset_bytes,
+            UploadKind.GENERATOR: settings.max_snapshot_bytes,
+        },
+        max_direct_bytes=settings.max_direct_bytes,
+    )
+
+
 def gateway(settings: GatewaySettings, database: Database, wakeups: Wakeups) -> FastAPI:
     """The gateway with every part that ``settings`` ask for."""
     broker_url = settings.broker.url.get_secret_value()
@@ -123,8 +141,7 @@ def gateway(settings: GatewaySettings, database: Database, wakeups: Wakeups) -> 
             "datasets": LabImports(Datasets(database, artifacts), database),
             **_webhooks(settings, database),
             "max_export_bytes": settings.max_export_bytes,
-            "max_snapshot_bytes": settings.max_snapshot_bytes,
-            "max_dataset_bytes": settings.max_dataset_bytes,
+            "uploads": _uploads(settings, database, objects),
             "objects": objects,
             "storage": LabStorage(database, objects, settings.keeping),
             "cursors": CursorCodec(settings.pepper.get_secret_value()),

@@ -22,6 +22,7 @@ _EXPERIMENT = "/v1/experiments/{experiment_id}"
 _WEBHOOK = "/v1/webhooks/{webhook_id}"
 _GENERATOR = "/v1/generators/{generator_id}"
 _DATASET = "/v1/datasets/{dataset_id}"
+_UPLOAD = "/v1/uploads/{upload_id}"
 
 RULES: Rules = {
     ("GET", "/healthz"): None,
@@ -61,6 +62,12 @@ RULES: Rules = {
     ("GET", "/v1/datasets"): _READ,
     ("GET", _DATASET): _READ,
     ("DELETE", _DATASET): _RUN,
+    ("POST", "/v1/uploads"): _RUN,
+    ("GET", _UPLOAD): _READ,
+    ("DELETE", _UPLOAD): _RUN,
+    ("POST", f"{_UPLOAD}:presign"): _RUN,
+    ("PUT", f"{_UPLOAD}/parts/{{number}}"): _RUN,
+    ("POST", f"{_UPLOAD}:complete"): _RUN,
     ("POST", "/v1/webhooks"): _RUN,
     ("GET", "/v1/webhooks"): _READ,
     ("GET", _WEBHOOK): _READ,

@@ -116,6 +116,11 @@ class GatewaySettings(ServiceSettings):
     limits: LimitSettings = LimitSettings()
     webhooks: WebhookSettings = WebhookSettings()
     max_body_bytes: int = Field(default=2**20, ge=1024)
+    max_direct_bytes: int = Field(
+        default=64 * 2**20,
+        ge=1024,
+        description="Of a file in the body of one request; larger ones come in parts.",
+    )
     max_snapshot_bytes: int = Field(
         default=4 * 2**30, ge=1024, description="Of the file of an imported generator."
     )

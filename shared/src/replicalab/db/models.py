@@ -17,6 +17,7 @@ from replicalab.db.generators import GeneratorRow as GeneratorRow
 from replicalab.db.schema import NOW as NOW
 from replicalab.db.schema import Base as Base
 from replicalab.db.storage import DamageRow as DamageRow
+from replicalab.db.uploads import UploadRow as UploadRow
 from replicalab.db.webhooks import WebhookRow as WebhookRow
 from replicalab.domain.accounts import DEFAULT_PROJECT_ID
 from replicalab.domain.priorities import Priority

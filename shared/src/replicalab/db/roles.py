@@ -14,6 +14,7 @@ from replicalab.db import models
 from replicalab.db.accounts import AuditRow
 from replicalab.db.schema import Base
 from replicalab.db.storage import DamageRow, OrphanRow, StorageJobRow, tables_with_digests
+from replicalab.db.uploads import UploadRow
 from replicalab.db.webhooks import DeliveryRow, WebhookRow
 
 _LOCK = 7_423_005
@@ -59,6 +60,7 @@ GRANTS: Mapping[ServiceRole, Mapping[str, str]] = {
         DamageRow.__tablename__: _ALL,
         OrphanRow.__tablename__: _ALL,
         StorageJobRow.__tablename__: _KEEP,
+        UploadRow.__tablename__: "SELECT, UPDATE, DELETE",
         WebhookRow.__tablename__: _CHANGE,
         DeliveryRow.__tablename__: _ALL,
     },

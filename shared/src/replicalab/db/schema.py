@@ -12,6 +12,7 @@ from replicalab.domain.accounts import Role
 from replicalab.domain.artifacts import Damage
 from replicalab.domain.states import ExperimentState, TaskState
 from replicalab.domain.tasks import Queue, TaskKind
+from replicalab.domain.upload_resources import UploadKind, UploadState
 from replicalab.domain.webhook_resources import DeliveryState
 
 
@@ -48,6 +49,8 @@ class Base(DeclarativeBase):
         Role: _checked_enum(Role, "role"),
         Damage: _checked_enum(Damage, "damage"),
         DeliveryState: _checked_enum(DeliveryState, "state"),
+        UploadKind: _checked_enum(UploadKind, "kind"),
+        UploadState: _checked_enum(UploadState, "state"),
     }
 
 

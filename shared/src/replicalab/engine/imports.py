@@ -2,7 +2,7 @@
 
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
-from typing import BinaryIO, ClassVar, Generic, TypeVar
+from typing import ClassVar, Generic, TypeVar
 from uuid import UUID
 
 import sqlalchemy as sa
@@ -26,6 +26,7 @@ from replicalab.errors import Conflict, NotFound
 from replicalab.planning.plan import plan
 from replicalab.refusals import NameTaken
 from replicalab.storage.artifacts import ArtifactStore
+from replicalab.storage.sources import Source
 
 Row = TypeVar("Row", bound=ImportedRow)
 Read = TypeVar("Read", GeneratorRead, DatasetRead)
@@ -83,7 +84,7 @@ class Imports(ABC, Generic[Row, Read, ImportingSpec]):
 
     def bring(
         self,
-        file: BinaryIO,
+        source: Source,
         spec: ImportingSpec,
         *,
         owner: str,
@@ -93,8 +94,8 @@ class Imports(ABC, Generic[Row, Read, ImportingSpec]):
         """Store a file and submit its import: both happen, or neither.
 
         Args:
-            file: At its beginning; what ``spec.file`` tells of it has been found out.
-            spec: Name, file and licence.
+            source: Where the file is.
+            spec: Name, file and licence; what it tells of the file is the source's.
             owner: Who brings it.
             owner_id: Their id.
             project_id: Where it goes.
@@ -102,8 +103,9 @@ class Imports(ABC, Generic[Row, Read, ImportingSpec]):
         Raises:
             NameTaken: The project has one of this name.
             QuotaExceeded: The owner has used up their compute.
+            UploadExpired: The source is an upload that is gone.
         """
-        self._store(file, spec.file)
+        source.store(self._artifacts.objects)
         try:
             with self._database.transaction() as session:
                 self._check_name(session, project_id, spec.name)
@@ -111,15 +113,13 @@ class Imports(ABC, Generic[Row, Read, ImportingSpec]):
                 note_whole(session, [spec.file.sha256])
                 import_id = self._submit(session, spec, owner, owner_id, project_id)
             if not self._artifacts.is_present(spec.file):
-                self._store(file, spec.file)  # somebody had removed the same file meanwhile
+                source.store(
+                    self._artifacts.objects
+                )  # somebody had removed the same file meanwhile
         except BaseException:
             self._remove_unused(spec.file)
             raise
         return self.get(import_id)
-
-    def _store(self, file: BinaryIO, ref: ArtifactRef) -> None:
-        file.seek(0)
-        self._artifacts.objects.put_file(ref.store_key, file, ref.size_bytes, ref.media_type)
 
     def _submit(
         self,

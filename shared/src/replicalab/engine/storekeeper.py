@@ -14,6 +14,7 @@ from replicalab.db.models import NOW
 from replicalab.db.storage import StorageJobRow
 from replicalab.engine.repairs import Repairs
 from replicalab.engine.sweeping import FOLDERS, Sweeper
+from replicalab.engine.upload_removal import UploadRemoval
 from replicalab.engine.verification import Verifier, artifacts_after, number_of_artifacts
 from replicalab.errors import Unavailable
 from replicalab.settings import KeepingSettings
@@ -77,6 +78,7 @@ class StoreKeeper(threading.Thread):
             "damaged-artifacts": self._verify(store),
             "queued-repairs": self._repairs.repair(store),
             "swept-bytes": self._sweep(objects),
+            "expired-uploads": UploadRemoval(self._database, objects).expire(),
             "aborted-uploads": self._abort_uploads(objects),
         }
 

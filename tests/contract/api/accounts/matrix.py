@@ -30,7 +30,7 @@ lab limits the one in a project. Scopes limit a token, whatever its user may do:
 `tokens` (make, rotate and revoke one's own), `admin`.
 
 - **own**: the caller submitted the experiment, brought the generator or data set, made the webhook,
-  holds the token, is maintainer (as far as their role goes) of the project.
+  began the upload, holds the token, is maintainer (as far as their role goes) of the project.
 - **project**: somebody else's experiment, generator, data set or webhook, in a project where the
   caller has the role of the column.
 - **foreign**: somebody else's, in a project that the caller is no member of. The answer is the
@@ -60,7 +60,7 @@ def relations(operation: Operation) -> tuple[Relation, ...]:
     things = ("experiment", "generator", "dataset", "webhook")
     if any(f"{{{thing}_id}}" in path for thing in things):
         return ("own", "project", "foreign")
-    if "{project_id}" in path or "{token_id}" in path:
+    if any(f"{{{thing}_id}}" in path for thing in ("project", "token", "upload")):
         return ("own", "foreign")
     return ("any",)
 

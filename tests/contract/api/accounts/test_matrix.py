@@ -1,5 +1,7 @@
 """Every route, asked by everybody about everything, answers as the table says."""
 
+import base64
+import hashlib
 from collections.abc import Callable, Mapping
 from functools import partial
 from pathlib import Path
@@ -14,6 +16,7 @@ from fastapi.testclient import TestClient
 from replicalab.db.database import Database
 from replicalab.db.imports import ImportedRow
 from replicalab.db.models import DatasetRow, ExperimentRow, GeneratorRow
+from replicalab.db.uploads import UploadRow
 from replicalab.db.webhooks import WebhookRow
 from replicalab.domain.accounts import Role
 from replicalab_api.experiments.examples import SMALL_STUDY
@@ -30,6 +33,7 @@ HIDDEN = {
     "generator-not-found",
     "project-not-found",
     "token-not-found",
+    "upload-not-found",
     "user-not-found",
     "webhook-not-found",
 }
@@ -38,6 +42,7 @@ HOOK = "http://127.0.0.1:9/hook"
 IMPORTED: Mapping[str, type[ImportedRow]] = {"generator": GeneratorRow, "dataset": DatasetRow}
 NOBODY = "01900000-0000-7000-8000-000000000000"
 
+MD5_OF_X = base64.b64encode(hashlib.md5(b"x", usedforsecurity=False).digest()).decode()
 BODIES: Mapping[tuple[str, str], Mapping[str, Any]] = {
     ("POST", "/v1/session"): {"name": "viewer", "password": PASSWORD},
     ("POST", "/v1/experiments"): SMALL_STUDY,
@@ -48,6 +53,10 @@ BODIES: Mapping[tuple[str, str], Mapping[str, Any]] = {
     ("POST", "/v1/projects"): {"name": "another"},
     ("PUT", "/v1/projects/{project_id}/members/{user_id}"): {"role": "viewer"},
     ("POST", "/v1/users"): {"name": "another"},
+    ("POST", "/v1/uploads"): {"kind": "dataset", "sha256": "0" * 64, "size_bytes": 1},
+    ("POST", "/v1/uploads/{upload_id}:presign"): {
+        "parts": [{"number": 1, "size_bytes": 1, "md5": MD5_OF_X}]
+    },
     ("POST", "/v1/webhooks"): {"url": HOOK},
     ("PATCH", "/v1/users/{user_id}"): {"display_name": "Another"},
     ("PUT", "/v1/users/{user_id}/quota"): {"seconds": None},
@@ -154,15 +163,41 @@ class World:
                 session.get_one(WebhookRow, UUID(webhook)).owner_id = owner
         return webhook
 
+    def upload(self, role: Role | None, relation: Relation) -> str:
+        """The id of an upload of one part, begun anew: it may be given up."""
+        with self.database.transaction() as session:
+            session.execute(sa.delete(UploadRow))  # a user has a bounded number
+        body = {
+            "kind": "dataset",
+            "sha256": hashlib.sha256(b"x").hexdigest(),
+            "size_bytes": 1,
+            "project_id": self.projects["own"],
+        }
+        begun = self.stranger.client.post("/v1/uploads", json=body)
+        assert begun.status_code == 201, begun.text
+        upload = str(begun.json()["id"])
+        if relation == "own":
+            with self.database.transaction() as session:
+                owner = self.people[role or Role.VIEWER].id
+                session.get_one(UploadRow, UUID(upload)).owner_id = owner
+        return upload
+
     def names(self, cell: Cell) -> dict[str, str]:
         """What the path of a cell names, made where it needs to exist."""
         template = cell.operation[1]
-        names = {"user_id": str(self.stranger.id), "slug": "forbidden", "delivery_id": NOBODY}
+        names = {
+            "user_id": str(self.stranger.id),
+            "slug": "forbidden",
+            "delivery_id": NOBODY,
+            "number": "1",
+        }
         names |= {"node": "metrics@nowhere", "task_key": "0" * 64, "name": "none.json"}
+        names |= {"number": "1"}
         makers = {
             "token_id": self.token,
             "experiment_id": self.experiment,
             "webhook_id": self.webhook,
+            "upload_id": self.upload,
         } | {f"{thing}_id": partial(self.brought, thing) for thing in IMPORTED}
         for name, make in makers.items():
             if f"{{{name}}}" in template:
@@ -179,6 +214,9 @@ class World:
         if cell.operation in {("POST", f"/v1/{thing}s") for thing in IMPORTED}:
             query = {"name": str(uuid4()), "licence": "CC0"}
             response = client.post(path, params=query, content=b"x", headers=BINARY)
+        elif method == "PUT" and "{upload_id}" in template:
+            headers = BINARY | {"Content-MD5": MD5_OF_X}
+            response = client.put(path, content=b"x", headers=headers)
         else:
             response = client.request(
                 method,

@@ -8,16 +8,18 @@ from fastapi import APIRouter, Depends, Query, Request, Response
 from fastapi import Path as PathParameter
 from fastapi.concurrency import run_in_threadpool
 
-from replicalab import errors, refusals
+from replicalab import errors, file_errors, refusals
 from replicalab.db.datasets import DatasetRow
 from replicalab.domain.dataset_resources import DatasetPage, DatasetRead
 from replicalab.domain.specs import DatasetImportSpec
+from replicalab.domain.upload_resources import UploadKind
 from replicalab_api.datasets.queries import DatasetQuery
 from replicalab_api.http.authentication import Caller
 from replicalab_api.http.paging import Cursors
 from replicalab_api.http.problems import responses
-from replicalab_api.http.uploads import MEDIA_TYPE, received
+from replicalab_api.http.uploads import MEDIA_TYPE
 from replicalab_api.imports.queries import ImportsQuery
+from replicalab_api.imports.sources import file_of
 from replicalab_api.imports.visible import LabImports
 
 router = APIRouter(
@@ -39,8 +41,9 @@ DatasetId = Annotated[UUID, PathParameter(description="``id`` of the data set.")
 NOT_FOUND = responses(refusals.DatasetNotFound)
 FILE: dict[str, Any] = {
     "requestBody": {
-        "required": True,
-        "description": "A zip archive of class folders, an npz of images and labels, or Parquet.",
+        "required": False,
+        "description": "Unless an upload is named: a zip archive of class folders, an npz of "
+        "images and labels, or Parquet.",
         "content": {MEDIA_TYPE: {"schema": {"type": "string", "format": "binary"}}},
     }
 }
@@ -56,6 +59,9 @@ FILE: dict[str, Any] = {
         errors.QuotaExceeded,
         refusals.NameTaken,
         refusals.ProjectNotFound,
+        file_errors.UploadNotFound,
+        file_errors.UploadExpired,
+        file_errors.UploadIncomplete,
     ),
     openapi_extra=FILE,
 )
@@ -73,11 +79,11 @@ async def import_dataset(
     """
     # What can be refused without the file is refused before it is sent.
     await run_in_threadpool(datasets.check, caller, query.project, query.name)
-    async with received(request, request.app.state.max_dataset_bytes) as upload:
+    async with file_of(request, query, caller, UploadKind.DATASET) as file:
         spec = DatasetImportSpec(
-            name=query.name, file=upload.ref, licence=query.licence, recipe=query.recipe
+            name=query.name, file=file.ref, licence=query.licence, recipe=query.recipe
         )
-        brought = await run_in_threadpool(datasets.bring, caller, query.project, upload.file, spec)
+        brought = await run_in_threadpool(datasets.bring, caller, query.project, file, spec)
     response.headers["Location"] = f"/v1/datasets/{brought.id}"
     return brought
 

@@ -8,15 +8,17 @@ from fastapi import APIRouter, Depends, Query, Request, Response
 from fastapi import Path as PathParameter
 from fastapi.concurrency import run_in_threadpool
 
-from replicalab import errors, refusals
+from replicalab import errors, file_errors, refusals
 from replicalab.db.generators import GeneratorRow
 from replicalab.domain.generator_resources import GeneratorPage, GeneratorRead
 from replicalab.domain.specs import ImportSpec
+from replicalab.domain.upload_resources import UploadKind
 from replicalab_api.http.authentication import Caller
 from replicalab_api.http.paging import Cursors
 from replicalab_api.http.problems import responses
-from replicalab_api.http.uploads import MEDIA_TYPE, received
+from replicalab_api.http.uploads import MEDIA_TYPE
 from replicalab_api.imports.queries import ImportQuery, ImportsQuery
+from replicalab_api.imports.sources import file_of
 from replicalab_api.imports.visible import LabImports
 
 router = APIRouter(
@@ -38,9 +40,9 @@ GeneratorId = Annotated[UUID, PathParameter(description="``id`` of the generator
 NOT_FOUND = responses(refusals.GeneratorNotFound)
 FILE: dict[str, Any] = {
     "requestBody": {
-        "required": True,
-        "description": "The file: an official snapshot (edm-*.pkl), or a safetensors file with "
-        "its description in the metadata.",
+        "required": False,
+        "description": "Unless an upload is named, the file: an official snapshot (edm-*.pkl), or "
+        "a safetensors file with its description in the metadata.",
         "content": {MEDIA_TYPE: {"schema": {"type": "string", "format": "binary"}}},
     }
 }
@@ -56,6 +58,9 @@ FILE: dict[str, Any] = {
         errors.QuotaExceeded,
         refusals.NameTaken,
         refusals.ProjectNotFound,
+        file_errors.UploadNotFound,
+        file_errors.UploadExpired,
+        file_errors.UploadIncomplete,
     ),
     openapi_extra=FILE,
 )
@@ -73,11 +78,9 @@ async def import_generator(
     """
     # What can be refused without the file is refused before it is sent.
     await run_in_threadpool(generators.check, caller, query.project, query.name)
-    async with received(request, request.app.state.max_snapshot_bytes) as upload:
-        spec = ImportSpec(name=query.name, file=upload.ref, licence=query.licence)
-        brought = await run_in_threadpool(
-            generators.bring, caller, query.project, upload.file, spec
-        )
+    async with file_of(request, query, caller, UploadKind.GENERATOR) as file:
+        spec = ImportSpec(name=query.name, file=file.ref, licence=query.licence)
+        brought = await run_in_threadpool(generators.bring, caller, query.project, file, spec)
     response.headers["Location"] = f"/v1/generators/{brought.id}"
     return brought
 

@@ -3,35 +3,21 @@
 import hashlib
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
 from tempfile import TemporaryFile
-from typing import BinaryIO
 
 from fastapi import Request
 from fastapi.concurrency import run_in_threadpool
 
-from replicalab.domain.artifacts import ArtifactRef
+from replicalab.domain.artifacts import BINARY, ArtifactRef
 from replicalab.errors import BodyTooLarge, UnsupportedMediaType
+from replicalab.storage.sources import FileSource
 
-MEDIA_TYPE = "application/octet-stream"
+MEDIA_TYPE = BINARY
 PIECE_BYTES = 2**20
 
 
-@dataclass(frozen=True, slots=True)
-class Upload:
-    """A body that has arrived whole.
-
-    Attributes:
-        file: At its beginning; gone when the request is over.
-        ref: Digest and size.
-    """
-
-    file: BinaryIO
-    ref: ArtifactRef
-
-
 @asynccontextmanager
-async def received(request: Request, max_bytes: int) -> AsyncIterator[Upload]:
+async def received(request: Request, max_bytes: int) -> AsyncIterator[FileSource]:
     """The request's body; nothing of it is left afterwards, however the request ends.
 
     Args:
@@ -61,7 +47,7 @@ async def received(request: Request, max_bytes: int) -> AsyncIterator[Upload]:
         await run_in_threadpool(keep, bytes(held))
         file.seek(0)
         ref = ArtifactRef(sha256=digest.hexdigest(), size_bytes=size_bytes, media_type=MEDIA_TYPE)
-        yield Upload(file, ref)
+        yield FileSource(file, ref)
 
 
 def _check_declaration(request: Request, max_bytes: int) -> None:
@@ -76,4 +62,9 @@ def _check_declaration(request: Request, max_bytes: int) -> None:
 
 
 def _too_large(max_bytes: int) -> BodyTooLarge:
-    return BodyTooLarge(f"The file may have {max_bytes} bytes.", max_bytes=max_bytes)
+    return BodyTooLarge(
+        f"One request may carry {max_bytes} bytes of a file; send larger files in parts: "
+        "POST /v1/uploads.",
+        max_bytes=max_bytes,
+        uploads="/v1/uploads",
+    )

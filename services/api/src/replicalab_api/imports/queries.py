@@ -17,6 +17,11 @@ class ImportQuery(Query):
     project: UUID = Field(
         default=DEFAULT_PROJECT_ID, description="``id`` of a project; else the default one."
     )
+    upload: UUID | None = Field(
+        default=None,
+        description="``id`` of a completed upload for this project, whose file is brought; there "
+        "is no body then.",
+    )
 
 
 class ImportsQuery(PageQuery):

@@ -1,16 +1,17 @@
 """What was brought into projects, as a caller may see and change it."""
 
-from typing import BinaryIO, Generic
+from typing import Generic
 from uuid import UUID
 
 import sqlalchemy as sa
 
-from replicalab.db.accounts import ProjectRow
 from replicalab.db.database import Database
 from replicalab.domain.accounts import Principal, Role
 from replicalab.engine.imports import ImportingSpec, Imports, Read, Row
-from replicalab.refusals import Forbidden, ProjectNotFound
+from replicalab.refusals import Forbidden
+from replicalab.storage.sources import Source
 from replicalab_api.identity import audit
+from replicalab_api.imports.projects import check_project
 
 
 class LabImports(Generic[Row, Read, ImportingSpec]):
@@ -28,17 +29,15 @@ class LabImports(Generic[Row, Read, ImportingSpec]):
             Forbidden: The caller may only look at the project.
             NameTaken: The project has one of this name.
         """
-        if caller.role_in(project_id) is None or not self._exists(project_id):
-            raise ProjectNotFound("You have no project with this id.")
-        caller.require_in(project_id, Role.RESEARCHER)
+        check_project(self._database, caller, project_id)
         self._imports.check_name(project_id, name)
 
     def bring(
-        self, caller: Principal, project_id: UUID, file: BinaryIO, spec: ImportingSpec
+        self, caller: Principal, project_id: UUID, source: Source, spec: ImportingSpec
     ) -> Read:
-        """Store an uploaded file and begin its import; ``check`` has let it in."""
+        """Store a file and begin its import; ``check`` has let it in."""
         brought = self._imports.bring(
-            file,
+            source,
             spec,
             owner=caller.name,
             owner_id=caller.user_id,
@@ -97,7 +96,3 @@ class LabImports(Generic[Row, Read, ImportingSpec]):
 
     def _target(self, import_id: UUID) -> str:
         return f"{self._imports.field}/{import_id}"
-
-    def _exists(self, project_id: UUID) -> bool:
-        with self._database.transaction() as session:
-            return session.get(ProjectRow, project_id) is not None
