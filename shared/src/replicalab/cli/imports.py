@@ -12,8 +12,9 @@ from rich.text import Text
 
 from replicalab.cli.exits import ExitCode
 from replicalab.cli.progress import follow
-from replicalab.client.imports import Imports, Read, Report
+from replicalab.client.imports import Imports, Read
 from replicalab.client.lab import Lab
+from replicalab.client.uploads import Report
 from replicalab.domain.import_states import ImportState
 
 _STYLES: Mapping[ImportState, str] = {

@@ -7,6 +7,7 @@ from replicalab.client.imports import Imports, no_report, parameters
 from replicalab.client.uploads import Report, plain_upload
 from replicalab.domain.dataset_resources import DatasetPage, DatasetRead
 from replicalab.domain.datasets import DatasetRecipe
+from replicalab.domain.upload_resources import UploadKind
 from replicalab.refusals import DatasetNotFound
 
 
@@ -17,6 +18,7 @@ class Datasets(Imports[DatasetRead]):
     """
 
     root = "/v1/datasets"
+    kind = UploadKind.DATASET
     noun = "data set"
     not_found = DatasetNotFound
     model = DatasetRead
@@ -33,7 +35,8 @@ class Datasets(Imports[DatasetRead]):
     ) -> DatasetRead:
         """Upload a file; a worker then checks and reads it, which ``wait`` waits for.
 
-        The file is sent once: a repetition could find its own name taken.
+        A file above 8 MiB is sent in parts, straight to the object store where it can be
+        reached. After an interruption, the same call goes on with the parts that are missing.
 
         Args:
             path: A zip archive of class folders, an npz of images and labels, or Parquet.
@@ -47,13 +50,14 @@ class Datasets(Imports[DatasetRead]):
             InvalidRequest: There is no such file.
             NameTaken: The project has a data set of this name.
             BodyTooLarge: The file is larger than the service takes.
+            TooManyUploads: You have begun too many others that you have not finished.
         """
         upload = plain_upload(Path(path))
         done = (recipe or DatasetRecipe()).model_dump(exclude_none=True)
         params = parameters(name, licence, project) | {
             field: str(value) for field, value in done.items()
         }
-        return self._send(params, upload.size_bytes, upload.pieces(on_progress))
+        return self._bring(params, upload, on_progress)
 
     def _page(self, body: bytes) -> tuple[list[DatasetRead], str | None]:
         page = DatasetPage.model_validate_json(body)

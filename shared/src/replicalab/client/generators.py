@@ -6,6 +6,7 @@ from uuid import UUID
 from replicalab.client.imports import Imports, no_report, parameters
 from replicalab.client.uploads import Report, upload_of
 from replicalab.domain.generator_resources import GeneratorPage, GeneratorRead
+from replicalab.domain.upload_resources import UploadKind
 from replicalab.refusals import GeneratorNotFound
 
 
@@ -16,6 +17,7 @@ class Generators(Imports[GeneratorRead]):
     """
 
     root = "/v1/generators"
+    kind = UploadKind.GENERATOR
     noun = "generator"
     not_found = GeneratorNotFound
     model = GeneratorRead
@@ -32,7 +34,8 @@ class Generators(Imports[GeneratorRead]):
     ) -> GeneratorRead:
         """Upload a file; a worker then checks and converts it, which ``wait`` waits for.
 
-        The file is sent once: a repetition could find its own name taken.
+        A file above 8 MiB is sent in parts, straight to the object store where it can be
+        reached. After an interruption, the same call goes on with the parts that are missing.
 
         Args:
             path: An official snapshot (``edm-*.pkl``) or a safetensors file.
@@ -46,11 +49,10 @@ class Generators(Imports[GeneratorRead]):
             InvalidRequest: There is no such file, or description and weights are not a pair.
             NameTaken: The project has a generator of this name.
             BodyTooLarge: The file is larger than the service takes.
+            TooManyUploads: You have begun too many others that you have not finished.
         """
         upload = upload_of(Path(path), None if description is None else Path(description))
-        return self._send(
-            parameters(name, licence, project), upload.size_bytes, upload.pieces(on_progress)
-        )
+        return self._bring(parameters(name, licence, project), upload, on_progress)
 
     def _page(self, body: bytes) -> tuple[list[GeneratorRead], str | None]:
         page = GeneratorPage.model_validate_json(body)

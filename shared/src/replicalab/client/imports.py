@@ -1,22 +1,24 @@
 """What people bring, whatever it is: uploaded once, looked at, awaited, deleted."""
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from typing import ClassVar, Generic, TypeVar
 from uuid import UUID
 
 from replicalab.client import watching
+from replicalab.client.parts import PartSender
 from replicalab.client.transport import Transport
+from replicalab.client.uploads import Report, Upload
+from replicalab.domain.artifacts import BINARY
 from replicalab.domain.dataset_resources import DatasetRead
 from replicalab.domain.generator_resources import GeneratorRead
+from replicalab.domain.upload_parts import PART_BYTES
+from replicalab.domain.upload_resources import UploadKind
 from replicalab.errors import NotFound
 
 PAGE_ITEMS = 200
 UPLOAD_SECONDS = 600.0
 """The service answers once the whole file is in its store."""
-
-Report = Callable[[int, int], None]
-"""Called with bytes sent and bytes in all."""
 
 Read = TypeVar("Read", GeneratorRead, DatasetRead)
 
@@ -29,6 +31,7 @@ class Imports(ABC, Generic[Read]):
     """What generators and data sets have in common; an argument is an id or has one."""
 
     root: ClassVar[str]
+    kind: ClassVar[UploadKind]
     noun: ClassVar[str]
     not_found: ClassVar[type[NotFound]]
     model: type[Read]
@@ -45,17 +48,32 @@ class Imports(ABC, Generic[Read]):
         # Anything but a UUID could lead the request to another route.
         return f"{self.root}/{known if isinstance(known, UUID) else UUID(known)}"
 
-    def _send(self, params: Mapping[str, str], size_bytes: int, pieces: Iterable[bytes]) -> Read:
-        """Send a file; once, for a repetition could find its own name taken."""
+    def _bring(self, params: Mapping[str, str], file: Upload, report: Report) -> Read:
+        """Send a file, in parts if it is larger than one, and have it imported."""
+        if file.size_bytes <= PART_BYTES:
+            return self._send(params, file, report)
+        sender = PartSender(self._transport, file)
+        upload = sender.send(self.kind, params.get("project"), report)
+        return self._import({**params, "upload": str(upload)})
+
+    def _send(self, params: Mapping[str, str], file: Upload, report: Report) -> Read:
+        headers = {"Content-Type": BINARY, "Content-Length": str(file.size_bytes)}
+        return self._import(params, headers=headers, content=file.pieces(report))
+
+    def _import(
+        self,
+        params: Mapping[str, str],
+        *,
+        headers: Mapping[str, str] | None = None,
+        content: Iterable[bytes] | None = None,
+    ) -> Read:
+        """Once, for a repetition could find its own name taken."""
         response = self._transport.send(
             "POST",
             self.root,
             params=params,
-            headers={
-                "Content-Type": "application/octet-stream",
-                "Content-Length": str(size_bytes),
-            },
-            content=pieces,
+            headers=headers,
+            content=content,
             timeout_seconds=UPLOAD_SECONDS,
             is_repeatable=False,
         )

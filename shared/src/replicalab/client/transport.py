@@ -88,6 +88,23 @@ class Transport:
             if not (is_repeatable and is_temporary(error) and waiting.wait(pause)):
                 raise error
 
+    def put_to_store(self, url: str, headers: Mapping[str, str], content: bytes) -> None:
+        """PUT to an address of the object store, once, and without the credential of the service.
+
+        Raises:
+            ServiceUnreachable: The store refuses, or does not answer.
+        """
+        request = self._client.build_request("PUT", url, headers=headers, content=content)
+        request.headers.pop("Authorization", None)
+        host = request.url.host
+        try:
+            response = self._client.send(request, follow_redirects=False)
+        except httpx.TransportError as failure:
+            reason = str(failure) or type(failure).__name__
+            raise ServiceUnreachable(f"The store at {host} does not answer: {reason}") from failure
+        if not response.is_success:
+            raise ServiceUnreachable(f"The store at {host} answers {response.status_code}.")
+
     @contextmanager
     def stream(self, path: str, headers: Mapping[str, str]) -> Iterator[httpx.Response]:
         """An answer whose body is still to come; not repeated, for the caller knows where to go on.

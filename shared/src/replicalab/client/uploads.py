@@ -37,6 +37,20 @@ class Upload:
         """Of the whole body."""
         return len(self.head) + self.path.stat().st_size - self.offset
 
+    def sha256(self) -> str:
+        """Of the whole body."""
+        digest = hashlib.sha256()
+        for piece in self.pieces(lambda _sent, _total: None):
+            digest.update(piece)
+        return digest.hexdigest()
+
+    def part(self, start: int, size_bytes: int) -> bytes:
+        """So many bytes of the body from ``start`` on."""
+        head = self.head[start : start + size_bytes]
+        with self.path.open("rb") as file:
+            file.seek(self.offset + max(0, start - len(self.head)))
+            return head + file.read(size_bytes - len(head))
+
     def pieces(self, report: Report) -> Iterator[bytes]:
         """The body; ``report`` is called before the first piece and after each that was taken."""
         total, sent = self.size_bytes, 0
