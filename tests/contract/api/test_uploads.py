@@ -270,6 +270,19 @@ def test_a_store_that_has_lost_the_parts_is_begun_with_anew(
 
 
 @only_the_store
+def test_a_completed_file_that_the_store_has_lost_is_begun_with_anew(
+    client: TestClient, objects: ObjectStore
+) -> None:
+    upload = begin(client, b"x")
+    send_all(client, upload, b"x")
+    assert complete(client, upload).json()["parts"] == [{"number": 1, "size_bytes": 1}]
+    objects.delete(key_of(UUID(upload["id"])))
+    for answer in (client.get(f"/v1/uploads/{upload['id']}"), bring(client, upload)):
+        assert (answer.status_code, answer.json()["code"]) == (409, "upload-expired")
+    assert begin(client, b"x")["id"] != upload["id"]
+
+
+@only_the_store
 def test_a_completion_that_ended_half_way_is_gone_on_with(
     client: TestClient, objects: ObjectStore, database: Database
 ) -> None:

@@ -98,7 +98,7 @@ class UploadRead(Resource):
         description="Which way parts go; ``:presign`` tells where to PUT them in both cases."
     )
     state: UploadState
-    parts: list[PartRead] = Field(description="What has arrived of an open upload.")
+    parts: list[PartRead] = Field(description="What has arrived.")
     created_at: datetime
     expires_at: datetime = Field(description="Unless it is imported before.")
 

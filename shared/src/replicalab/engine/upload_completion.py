@@ -3,7 +3,7 @@
 import hashlib
 import threading
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from uuid import UUID
 
 from replicalab.db.database import Database
@@ -47,17 +47,17 @@ class UploadCompletion:
             self._note(row)
 
     def parts(self, row: UploadRow) -> Sequence[StoredPart]:
-        """What has arrived of an open upload; raises ``UploadExpired`` where the store lost it."""
-        try:
-            return self._objects.incoming.parts(row.key, row.store_upload_id)
-        except UploadExpired:
-            if not self._is_together(row):
-                raise
+        """What has arrived; raises ``UploadExpired`` where the store has lost it."""
+        if row.state is UploadState.OPEN:
+            with suppress(UploadExpired):
+                return self._objects.incoming.parts(row.key, row.store_upload_id)
+        if not self._is_together(row):
+            raise UploadExpired("The store has nothing of this upload any more.")
         cut = Cut(row.size_bytes, row.part_bytes)
         return [StoredPart(number, cut.size_of(number), "") for number in cut.numbers]
 
     def _is_together(self, row: UploadRow) -> bool:
-        """Whether an earlier request, which ended then, has made the parts one object."""
+        """Whether the parts are one object, whoever has put them together."""
         stat = self._objects.stat(row.key)
         return stat is not None and stat.size_bytes == row.size_bytes
 

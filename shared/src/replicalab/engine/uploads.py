@@ -192,8 +192,7 @@ class Uploads:
         return row
 
     def _read(self, row: UploadRow) -> UploadRead:
-        is_open = row.state is UploadState.OPEN
-        parts = self._completion.parts(row) if is_open else []
+        parts = self._completion.parts(row)
         return UploadRead(
             id=row.id,
             project_id=row.project_id,
