@@ -9,12 +9,14 @@ from replicalab.client import watching
 from replicalab.client.parts import PartSender
 from replicalab.client.transport import Transport
 from replicalab.client.uploads import Report, Upload
+from replicalab.domain.accounts import DEFAULT_PROJECT_ID
 from replicalab.domain.artifacts import BINARY
 from replicalab.domain.dataset_resources import DatasetRead
 from replicalab.domain.generator_resources import GeneratorRead
 from replicalab.domain.upload_parts import PART_BYTES
 from replicalab.domain.upload_resources import UploadKind
 from replicalab.errors import NotFound
+from replicalab.refusals import NameTaken
 
 PAGE_ITEMS = 200
 UPLOAD_SECONDS = 600.0
@@ -52,9 +54,16 @@ class Imports(ABC, Generic[Read]):
         """Send a file, in parts if it is larger than one, and have it imported."""
         if file.size_bytes <= PART_BYTES:
             return self._send(params, file, report)
+        self._check_name(params)
         sender = PartSender(self._transport, file)
         upload = sender.send(self.kind, params.get("project"), report)
         return self._import({**params, "upload": str(upload)})
+
+    def _check_name(self, params: Mapping[str, str]) -> None:
+        """Raise ``NameTaken`` before a long upload; the service decides after it."""
+        name, project = params["name"], params.get("project", str(DEFAULT_PROJECT_ID))
+        if any(item.name == name for item in self.list(name=name, project=project)):
+            raise NameTaken(f"The project has a {self.noun} {name!r} already; choose another name.")
 
     def _send(self, params: Mapping[str, str], file: Upload, report: Report) -> Read:
         headers = {"Content-Type": BINARY, "Content-Length": str(file.size_bytes)}
