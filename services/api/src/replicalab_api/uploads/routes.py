@@ -33,7 +33,7 @@ router = APIRouter(
 )
 
 
-def _uploads(request: Request) -> LabUploads:
+async def _uploads(request: Request) -> LabUploads:
     uploads: LabUploads = request.app.state.uploads
     return uploads
 
