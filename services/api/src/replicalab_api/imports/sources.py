@@ -12,7 +12,7 @@ from replicalab.errors import InvalidRequest
 from replicalab.storage.sources import Source
 from replicalab_api.http.uploads import received
 from replicalab_api.imports.queries import ImportQuery
-from replicalab_api.imports.uploads import LabUploads
+from replicalab_api.imports.uploads import ROOT, LabUploads
 
 
 @asynccontextmanager
@@ -29,7 +29,7 @@ async def file_of(
     """
     uploads: LabUploads = request.app.state.uploads
     if query.upload is None:
-        async with received(request, uploads.max_direct_bytes(kind)) as source:
+        async with received(request, uploads.max_direct_bytes(kind), larger_at=ROOT) as source:
             yield source
         return
     if request.headers.get("content-length", "0") != "0" or "transfer-encoding" in request.headers:
