@@ -29,6 +29,7 @@ NO_DIGESTS_OF_STORED_BYTES = {
     "audit.before_sha256",
     "audit.after_sha256",
     "damages.sha256",
+    "experiments.archive_sha256",
     "idempotency_keys.body_sha256",
     "uploads.declared_sha256",
 }
