@@ -227,6 +227,14 @@ class TooManyWebhooks(Conflict):
     remedy = "Delete webhooks of the project that are not needed any more."
 
 
+class TooManyTasks(Conflict):
+    """The user would have more unfinished tasks than any user may have."""
+
+    slug = "too-many-tasks"
+    title = "Too many unfinished tasks"
+    remedy = "Submit again once some have ended, or cancel experiments that are not needed."
+
+
 class LastAdministrator(Conflict):
     """The change would leave the lab without an administrator."""
 

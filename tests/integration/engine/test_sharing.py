@@ -10,13 +10,16 @@ from replicalab.domain.datasets import DigitsDataset
 from replicalab.domain.priorities import Priority
 from replicalab.domain.resources import ExperimentRead
 from replicalab.domain.specs import ExperimentSpec
-from replicalab.domain.states import TaskState
+from replicalab.domain.states import ExperimentState, TaskState
 from replicalab.domain.tasks import Queue
 from replicalab.engine import usage
 from replicalab.engine.claimed import ClaimedTask
+from replicalab.engine.experiments import Experiments
 from replicalab.engine.failures import FailureClass
 from replicalab.engine.waiting import take_fairly
 from replicalab.errors import IllegalTransition, QuotaExceeded
+from replicalab.planning.plan import plan
+from replicalab.refusals import TooManyTasks
 from tests.integration.engine.conftest import STUDY, Lab
 
 pytestmark = pytest.mark.integration
@@ -172,6 +175,22 @@ def test_a_lost_attempt_is_not_charged(lab: Lab) -> None:
     with lab.database.transaction() as session:
         assert not usage.usage_of_everyone(session)
     assert lab.states()[task.id] is TaskState.QUEUED
+
+
+def test_nobody_may_have_endlessly_many_unfinished_tasks(lab: Lab) -> None:
+    tasks = len(plan(wide(1)).tasks)
+    experiments = Experiments(lab.database, lab.artifacts, most_open_tasks=tasks)
+    experiments.submit(wide(1), owner="ann", idempotency_key=None)
+    with pytest.raises(TooManyTasks, match=f"{tasks} of your tasks are unfinished") as refusal:
+        experiments.submit(wide(2), owner="ann", idempotency_key=None)
+    assert refusal.value.extensions == {"unfinished": tasks, "most": tasks}
+    again, _ = experiments.submit(wide(1), owner="ann", idempotency_key=None)
+    assert again.state is ExperimentState.QUEUED  # it shares its tasks, and adds none
+    experiments.submit(wide(2), owner="bob", idempotency_key=None)
+    for experiment in experiments.list(limit=10).items:
+        if experiment.owner == "ann":
+            experiments.cancel(experiment.id)
+    experiments.submit(wide(3), owner="ann", idempotency_key=None)
 
 
 def test_a_used_up_quota_refuses_new_experiments_of_that_user_only(lab: Lab) -> None:

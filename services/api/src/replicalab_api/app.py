@@ -133,7 +133,9 @@ def gateway(settings: GatewaySettings, database: Database, wakeups: Wakeups) -> 
         protected_routers=PROTECTED,
         state={
             "experiments": LabExperiments(
-                Experiments(database, artifacts), Restorations(database, artifacts), database
+                Experiments(database, artifacts, most_open_tasks=settings.limits.open_tasks),
+                Restorations(database, artifacts),
+                database,
             ),
             "workers": LabWorkers(database),
             "accounts": accounts,

@@ -9,6 +9,7 @@ from pydantic import Field, SecretStr
 
 from replicalab.domain.accounts import Role
 from replicalab.domain.text import Name
+from replicalab.engine.usage import MOST_OPEN_TASKS
 from replicalab.settings import ServiceSettings, SettingGroup
 
 
@@ -68,6 +69,9 @@ class LimitSettings(SettingGroup):
     anonymous: Limit = Limit(amount=20, seconds=1, burst=100)
     logins_of_account: Limit = Limit(amount=5, seconds=QUARTER_HOUR, burst=5)
     logins_of_address: Limit = Limit(amount=20, seconds=QUARTER_HOUR, burst=20)
+    open_tasks: int = Field(
+        default=MOST_OPEN_TASKS, ge=1, description="Unfinished tasks of a user."
+    )
     streams: int = Field(default=5, ge=1, description="Event streams of a user, at one gateway.")
     exports: int = Field(
         default=2, ge=1, description="Archives on their way to a user, at one gateway."

@@ -123,6 +123,7 @@ class TaskRow(Base):
                 "state = 'running' OR (state = 'queued' AND dispatched_at IS NOT NULL)"
             ),
         ),
+        sa.Index("ix_tasks_open", "owner", postgresql_where=sa.text("ended_at IS NULL")),
         sa.Index("ix_tasks_pace", "queue", "id", postgresql_where=sa.text("state = 'succeeded'")),
         sa.Index("ix_tasks_retry", "not_before", postgresql_where=sa.text("state = 'retry-wait'")),
         sa.Index("ix_tasks_speed", "kind", "id", postgresql_where=sa.text("state = 'succeeded'")),

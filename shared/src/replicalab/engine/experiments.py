@@ -33,6 +33,7 @@ from replicalab.engine.naming import planned
 from replicalab.engine.progress import Speeds, TaskStanding, eta_seconds, progress_of
 from replicalab.engine.quarantine import release_quarantined
 from replicalab.engine.submission import Submission, living_tasks, unreadable_tasks
+from replicalab.engine.usage import MOST_OPEN_TASKS
 from replicalab.errors import ExperimentNotFound, IllegalTransition
 from replicalab.planning.keys import canonical_json
 from replicalab.storage.artifacts import ArtifactStore
@@ -48,8 +49,11 @@ def _nothing(_session: Session) -> None:
 class Experiments:
     """The life of experiments, on PostgreSQL."""
 
-    def __init__(self, database: Database, artifacts: ArtifactStore) -> None:
+    def __init__(
+        self, database: Database, artifacts: ArtifactStore, most_open_tasks: int = MOST_OPEN_TASKS
+    ) -> None:
         self._database = database
+        self._most_open_tasks = most_open_tasks
         self._artifacts = artifacts
         self._speeds = Speeds()
 
@@ -71,11 +75,11 @@ class Experiments:
         Raises:
             InvalidRequest: The parts of the specification do not fit together.
             IdempotencyConflict: The key was used for another specification or project.
-            QuotaExceeded: The owner has used up their compute.
+            QuotaExceeded, TooManyTasks: The owner has used up what they may use.
         """
         spec, tasks = planned(self._database, self._artifacts, spec, project_id)
         with self._database.transaction() as session:
-            submission = Submission(session, self._artifacts)
+            submission = Submission(session, self._artifacts, self._most_open_tasks)
             experiment_id = submission.replay(spec, owner, project_id, idempotency_key)
             replayed = experiment_id is not None
             if experiment_id is None:

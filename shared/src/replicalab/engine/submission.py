@@ -29,7 +29,7 @@ from replicalab.engine.details import ref_of_row
 from replicalab.engine.journal import Journal
 from replicalab.engine.moves import evict
 from replicalab.engine.reading import follow_retry
-from replicalab.engine.usage import check_quota
+from replicalab.engine.usage import MOST_OPEN_TASKS, check_open_tasks, check_quota
 from replicalab.errors import IdempotencyConflict
 from replicalab.planning.builder import Plan
 from replicalab.planning.keys import digest_of
@@ -86,8 +86,11 @@ def unreadable_tasks(
 class Submission:
     """Writes one experiment, its missing tasks and their edges."""
 
-    def __init__(self, session: Session, artifacts: ArtifactStore) -> None:
+    def __init__(
+        self, session: Session, artifacts: ArtifactStore, most_open_tasks: int = MOST_OPEN_TASKS
+    ) -> None:
         self._session = session
+        self._most_open_tasks = most_open_tasks
         self._artifacts = artifacts
         self._journal = Journal()
 
@@ -123,7 +126,7 @@ class Submission:
         owner_id: UUID | None,
         project_id: UUID,
     ) -> UUID:
-        """Write the experiment and return its id; raises ``QuotaExceeded``."""
+        """Write the experiment and return its id; raises ``QuotaExceeded`` and ``TooManyTasks``."""
         session = self._session
         check_quota(session, owner)
         reused = self._reusable(plan)
@@ -217,6 +220,7 @@ class Submission:
         missing = [task for task in plan.tasks if task.key not in reused]
         if not missing:
             return ids
+        check_open_tasks(session, owner, len(missing), self._most_open_tasks)
         generations = dict(
             session.execute(
                 sa.select(TaskRow.key, sa.func.max(TaskRow.generation))

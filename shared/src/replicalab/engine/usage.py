@@ -11,6 +11,10 @@ from replicalab.domain.resources import UsageRead
 from replicalab.engine.failures import FailureClass
 from replicalab.engine.fairness import HALF_LIFE_SECONDS
 from replicalab.errors import QuotaExceeded
+from replicalab.refusals import TooManyTasks
+
+MOST_OPEN_TASKS = 20_000
+"""Of a user: twenty studies of the paper's size; a script that has lost its mind ends there."""
 
 REFUNDED = frozenset({FailureClass.LOST, FailureClass.DEPENDENCY, FailureClass.RESOURCE})
 """Failures of the installation, not of the work: the user does not pay for them."""
@@ -52,6 +56,26 @@ def check_quota(session: Session, owner: str) -> None:
         used_seconds=row.total_seconds,
         quota_seconds=row.quota_seconds,
     )
+
+
+def check_open_tasks(session: Session, owner: str, more: int, most: int) -> None:
+    """Raise ``TooManyTasks`` when ``owner`` would have above ``most`` unfinished tasks.
+
+    Args:
+        session: Of the submission, which takes turns with others.
+        owner: Who submits.
+        more: How many tasks they would add.
+        most: How many anybody may have.
+    """
+    unfinished = sa.select(TaskRow.id).where(TaskRow.owner == owner, TaskRow.ended_at.is_(None))
+    count = session.scalar(sa.select(sa.func.count()).select_from(unfinished.subquery())) or 0
+    if count + more > most:
+        raise TooManyTasks(
+            f"{count:,} of your tasks are unfinished and this would add {more:,}; at most "
+            f"{most:,} may be.",
+            unfinished=count,
+            most=most,
+        )
 
 
 def set_quota(session: Session, owner: str, seconds: float | None) -> None:

@@ -23,6 +23,18 @@ def test_memory_bounds_the_batch() -> None:
     assert 1 <= batch_images(quarter_of_a_gibibyte, CPU) < CPU_BATCH_IMAGES
 
 
+def test_float32_is_float32_on_gpus_too(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv(device.THREADS_VARIABLE, "1")
+    cudnn = torch.backends.cudnn
+    before = cudnn.benchmark, cudnn.deterministic, cudnn.allow_tf32
+    cudnn.allow_tf32 = True
+    try:
+        device.prepare_process()
+        assert not cudnn.allow_tf32
+    finally:
+        cudnn.benchmark, cudnn.deterministic, cudnn.allow_tf32 = before
+
+
 @pytest.mark.skipif(platform.libc_ver()[0] != "glibc", reason="the C library is not glibc")
 def test_glibc_takes_the_settings() -> None:
     assert keep_freed_memory()

@@ -57,6 +57,7 @@ FILE: dict[str, Any] = {
         errors.UnsupportedMediaType,
         errors.StoreUnavailable,
         errors.QuotaExceeded,
+        refusals.TooManyTasks,
         refusals.NameTaken,
         refusals.ProjectNotFound,
         file_errors.UploadNotFound,

@@ -64,7 +64,10 @@ def release_experiment(experiment_id: ExperimentId, experiments: Experiments) ->
     "/{experiment_id}:retry",
     status_code=HTTPStatus.ACCEPTED,
     responses=responses(
-        errors.InvalidIdempotencyKey, errors.IdempotencyConflict, errors.QuotaExceeded
+        errors.InvalidIdempotencyKey,
+        errors.IdempotencyConflict,
+        errors.QuotaExceeded,
+        refusals.TooManyTasks,
     ),
 )
 def retry_experiment(

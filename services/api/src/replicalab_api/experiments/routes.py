@@ -95,6 +95,7 @@ CSV_TYPE = "text/csv; charset=utf-8"
         errors.InvalidIdempotencyKey,
         errors.IdempotencyConflict,
         errors.QuotaExceeded,
+        refusals.TooManyTasks,
         refusals.ProjectNotFound,
     )
     | {202: FROM_EXPERIMENT},

@@ -56,6 +56,7 @@ FILE: dict[str, Any] = {
         errors.UnsupportedMediaType,
         errors.StoreUnavailable,
         errors.QuotaExceeded,
+        refusals.TooManyTasks,
         refusals.NameTaken,
         refusals.ProjectNotFound,
         file_errors.UploadNotFound,
