@@ -10,6 +10,7 @@ import sqlalchemy as sa
 
 from replicalab.db.models import TaskRow
 from replicalab.domain.specs import ExperimentSpec
+from replicalab.domain.states import TaskState
 from replicalab.domain.tasks import Queue
 from replicalab.engine.dispatcher import Dispatcher
 from replicalab.engine.doorbells import Doorbells, celery_app
@@ -66,6 +67,36 @@ def test_a_long_queue_stays_in_postgresql(
     dispatcher.dispatch()
     dispatcher.dispatch()
     assert waiting_doorbells(broker) == 4
+
+
+def test_doorbells_that_busy_workers_leave_behind_are_not_added_to(
+    lab: Lab, dispatcher: Dispatcher, broker: "redis.Redis"
+) -> None:
+    submit(lab, WIDE)
+    lab.complete(lab.must_claim())
+    for _ in range(3):
+        dispatcher.dispatch()
+        assert waiting_doorbells(broker) == 4
+        task_id = lab.tasks.next_queued(Queue.WORKER, is_at_work=True)
+        assert task_id is not None
+        task = lab.tasks.claim(task_id, "w1")
+        assert task is not None
+        lab.complete(task)
+    broker.flushall()
+    assert dispatcher.dispatch() > 0
+
+
+def test_whoever_is_at_work_goes_on_in_the_order_of_the_doorbells(
+    lab: Lab, dispatcher: Dispatcher
+) -> None:
+    submit(lab, WIDE)
+    lab.complete(lab.must_claim())
+    dispatcher.dispatch()
+    with lab.database.transaction() as session:
+        waiting = sa.select(TaskRow.id).where(TaskRow.state == TaskState.QUEUED)
+        rung = set(session.scalars(waiting.where(TaskRow.dispatched_at.is_not(None))))
+    assert lab.tasks.next_queued(Queue.WORKER, is_at_work=True) == min(rung)
+    assert lab.tasks.next_queued(Queue.WORKER) not in rung
 
 
 def test_a_lost_doorbell_rings_again_less_and_less_often(

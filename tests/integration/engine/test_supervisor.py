@@ -9,6 +9,7 @@ import pytest
 
 from replicalab.domain.states import ExperimentState, TaskState
 from replicalab.domain.tasks import Queue
+from replicalab.engine.service import Shift
 from replicalab.engine.supervisor import ChildProcess, Supervisor
 from replicalab.settings import EngineSettings, LocalStoreSettings
 from tests.fixtures import handlers
@@ -162,3 +163,33 @@ def test_a_fenced_worker_kills_its_run_and_writes_nothing(
     assert first_task(lab, experiment).state is TaskState.QUEUED
     assert not lab.experiments.artifacts(experiment.id)
     assert child_pid(supervisor) != pid
+
+
+def test_one_doorbell_begins_a_shift_that_ends_when_nothing_waits(
+    lab: Lab, supervisor: Supervisor
+) -> None:
+    experiments = [submit(lab, handlers.SUCCEED), submit(lab, handlers.REFUSE)]
+    first = lab.tasks.next_queued(Queue.WORKER)
+    assert first is not None
+    Shift(lab.tasks, supervisor, Queue.WORKER).begin(first)
+    states = [first_task(lab, experiment).state for experiment in experiments]
+    assert states == [TaskState.SUCCEEDED, TaskState.FAILED]
+    assert lab.tasks.next_queued(Queue.WORKER) is None
+
+
+def test_a_shift_begins_though_another_worker_was_faster(lab: Lab, supervisor: Supervisor) -> None:
+    submit(lab, handlers.SUCCEED)
+    taken = lab.must_claim("w2")
+    waiting = submit(lab, handlers.REFUSE)
+    Shift(lab.tasks, supervisor, Queue.WORKER).begin(taken.id)
+    assert first_task(lab, waiting).state is TaskState.FAILED
+    assert lab.states()[taken.id] is TaskState.RUNNING
+
+
+def test_a_worker_that_is_told_to_stop_begins_nothing_more(
+    lab: Lab, supervisor: Supervisor
+) -> None:
+    experiment = submit(lab, handlers.SUCCEED)
+    supervisor.stop()
+    Shift(lab.tasks, supervisor, Queue.WORKER).begin(1)
+    assert first_task(lab, experiment).state is TaskState.QUEUED

@@ -44,7 +44,11 @@ class Dispatcher:
             if ringing and self._doorbells.waiting(queue) >= rung:
                 ringing = []
             room = max(_room(running) - rung, 0)
-            ringing += take_fairly(session, queue, room)
+            waiting = take_fairly(session, queue, room)
+            # Workers that go from task to task leave doorbells behind, which wake them later.
+            if waiting:
+                room = max(_room(running) - self._doorbells.waiting(queue), 0)
+            ringing += waiting[:room]
             for task_id in ringing:
                 self._doorbells.ring(queue, task_id)
             session.execute(

@@ -29,6 +29,7 @@ from replicalab.telemetry import configure_logging
 
 _log = logging.getLogger(__name__)
 _RESTART_SECONDS = 1.0
+_MOST_REFUSALS = 5
 
 
 def run_service(
@@ -64,8 +65,9 @@ def run_service(
 
     worker_shutting_down.connect(drain, weak=False)
     app = celery_app(settings.broker.url.get_secret_value())
-    answer(app, supervisor.run)
-    poller = Poller(store, supervisor, attendance, poll_seconds=settings.engine.poll_seconds)
+    shift = Shift(store, supervisor, queue)
+    answer(app, shift.begin)
+    poller = Poller(store, shift, attendance, poll_seconds=settings.engine.poll_seconds)
     sweeper = CheckpointSweeper(database, lambda: open_store(settings.store))
     poller.start()
     sweeper.start()
@@ -93,20 +95,53 @@ def _consume(app: Celery, supervisor: Supervisor, arguments: list[str]) -> None:
                 time.sleep(_RESTART_SECONDS)
 
 
+class Shift:
+    """Task after task, for as long as there are any.
+
+    Celery hands a consumer with one place a message a second at most, which short tasks would
+    spend waiting. So a doorbell begins a shift, and the worker itself looks what comes next;
+    doorbells of tasks that it has taken meanwhile are refused by the claim.
+    """
+
+    def __init__(self, store: TaskStore, supervisor: Supervisor, queue: Queue) -> None:
+        self._store = store
+        self.supervisor = supervisor
+        self._queue = queue
+
+    def begin(self, task_id: int) -> None:
+        """Run ``task_id`` if it can be claimed, then whatever waits, until nothing does."""
+        self.supervisor.run(task_id)
+        refusals = 0
+        while refusals < _MOST_REFUSALS and not self.supervisor.is_stopping:
+            following = self._next()
+            if following is None:
+                return
+            # Another worker may have been faster; a worker out of service is always refused.
+            refusals = 0 if self.supervisor.run(following) else refusals + 1
+
+    def _next(self) -> int | None:
+        try:
+            return self._store.next_queued(self._queue, self.supervisor.worker, is_at_work=True)
+        except DatabaseUnavailable as error:
+            _log.warning("cannot look for more work: %s", error.detail)
+            return None
+
+
 class Poller(threading.Thread):
     """Looks for queued tasks itself when idle: a lost broker costs latency, never work."""
 
     def __init__(
         self,
         store: TaskStore,
-        supervisor: Supervisor,
+        shift: Shift,
         attendance: "Attendance",
         *,
         poll_seconds: float,
     ) -> None:
         super().__init__(name="poller", daemon=True)
         self._store = store
-        self._supervisor = supervisor
+        self._shift = shift
+        self._supervisor = shift.supervisor
         self._attendance = attendance
         self._poll_seconds = poll_seconds
         self._stopping = threading.Event()
@@ -129,7 +164,7 @@ class Poller(threading.Thread):
             _log.warning("cannot look for work: %s", error.detail)
             return
         if task_id is not None:
-            self._supervisor.run(task_id)
+            self._shift.begin(task_id)
 
 
 class Attendance:

@@ -32,7 +32,7 @@ from replicalab.engine.claimed import ClaimedTask, params_of, resolve_inputs
 from replicalab.engine.damages import note_damage, note_whole
 from replicalab.engine.failures import POLICIES, FailureClass
 from replicalab.engine.journal import Journal
-from replicalab.engine.waiting import take_fairly
+from replicalab.engine.waiting import next_waiting
 from replicalab.engine.workers import is_drained, may_run_elsewhere
 from replicalab.storage.checkpoints import Checkpoint
 
@@ -53,29 +53,19 @@ class TaskStore:
         self._max_lost = max_lost
         self._lease = sa.func.make_interval(0, 0, 0, 0, 0, 0, lease_seconds)
 
-    def next_queued(self, queue: Queue, worker: str = "") -> int | None:
+    def next_queued(
+        self, queue: Queue, worker: str = "", *, is_at_work: bool = False
+    ) -> int | None:
         """The task of ``queue`` to run next, for workers that look for themselves.
 
-        Tasks without a doorbell come first; those rung for may be on their way to a worker. What
-        ``worker`` had better leave to another one is passed over.
+        To a worker that has been idle, tasks without a doorbell come first: those rung for may be
+        on their way to another. One that goes on after a task takes them in the order of the
+        doorbells, which is the fair one. What ``worker`` had better leave to another one is passed
+        over.
         """
-        is_for_it = ~may_run_elsewhere(worker)
         with self._database.transaction() as session:
-            fair = take_fairly(session, queue, 1, is_for_it)
-            if fair:
-                return fair[0]
-            return session.scalar(
-                sa.select(TaskRow.id)
-                .where(
-                    TaskRow.queue == queue,
-                    TaskRow.state == TaskState.QUEUED,
-                    TaskRow.dispatched_at.is_not(None),
-                    TaskRow.held.is_(False),
-                    is_for_it,
-                )
-                .order_by(TaskRow.id)
-                .limit(1)
-            )
+            is_for_it = ~may_run_elsewhere(worker)
+            return next_waiting(session, queue, is_for_it, is_at_work=is_at_work)
 
     def claim(self, task_id: int, worker: str) -> ClaimedTask | None:
         """Take a queued task (T2); None when there is nothing to take."""

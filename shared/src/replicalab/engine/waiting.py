@@ -68,6 +68,41 @@ def take_fairly(
     return taken
 
 
+def next_waiting(
+    session: Session, queue: Queue, condition: sa.ColumnElement[bool], *, is_at_work: bool
+) -> int | None:
+    """The task to run next for somebody who looks without a doorbell.
+
+    Args:
+        session: Of the look; the claim comes later, and may find that another was faster.
+        queue: Which tasks.
+        condition: What else must hold of it.
+        is_at_work: Tasks that were rung for come first, in the order of their doorbells; else
+            last, since they may be on their way to another worker.
+    """
+    if is_at_work and (rung := _rung_for(session, queue, condition)) is not None:
+        return rung
+    fair = take_fairly(session, queue, 1, condition)
+    if fair or is_at_work:
+        return fair[0] if fair else None
+    return _rung_for(session, queue, condition)
+
+
+def _rung_for(session: Session, queue: Queue, condition: sa.ColumnElement[bool]) -> int | None:
+    return session.scalar(
+        sa.select(TaskRow.id)
+        .where(
+            TaskRow.queue == queue,
+            TaskRow.state == TaskState.QUEUED,
+            TaskRow.dispatched_at.is_not(None),
+            TaskRow.held.is_(False),
+            condition,
+        )
+        .order_by(TaskRow.dispatched_at, TaskRow.id)
+        .limit(1)
+    )
+
+
 def usage_seconds(session: Session, queue: Queue) -> dict[str, float]:
     """Decayed compute of every owner, with the tasks that run or were rung for in ``queue``."""
     usage: dict[str, float] = defaultdict(float)
