@@ -18,7 +18,7 @@ $(BIN)/uv: requirements/bootstrap.txt
 	$(PYTHON) -m venv $(VENV)
 	$(BIN)/python -m pip install --quiet --require-hashes -r requirements/bootstrap.txt
 
-$(VENV)/.demo: $(BIN)/uv requirements/demo.txt
+$(VENV)/.demo: $(BIN)/uv requirements/demo.txt shared/pyproject.toml $(wildcard services/*/pyproject.toml)
 	$(BIN)/uv pip install --quiet --python $(BIN)/python --require-hashes -r requirements/demo.txt
 	$(BIN)/uv pip install --quiet --python $(BIN)/python --no-deps --no-build-isolation $(PACKAGES)
 	@touch $@

@@ -43,6 +43,17 @@ class InvalidDataset(InvalidRequest):
     )
 
 
+class InvalidComparison(InvalidRequest):
+    """Two sets that `replicalab measure` was given are no image sets, or are not alike enough."""
+
+    slug = "invalid-comparison"
+    title = "These two sets cannot be compared"
+    remedy = (
+        "Give two folders of images, two arrays of uint8 images or two arrays of features, made "
+        "alike; the detail says what was found. docs/measures.md says what is read."
+    )
+
+
 class ArchiveLimits(InvalidDataset):
     """An uploaded file would unpack to more than is read: entries, bytes, ratio or depth."""
 

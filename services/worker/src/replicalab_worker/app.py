@@ -5,17 +5,17 @@ from functools import partial
 from replicalab.domain.tasks import Queue
 from replicalab.engine.handlers import Handlers
 from replicalab.engine.service import run_service
-from replicalab.file_errors import DatasetUnavailable, FileUnavailable, WeightsUnavailable
-from replicalab_worker.downloads import fetch
+from replicalab.file_errors import DatasetUnavailable, WeightsUnavailable
+from replicalab_worker.downloads import folder_of
 from replicalab_worker.pipelines.pinned_files import PinnedFolder
-from replicalab_worker.settings import DatasetSettings, WeightsSettings, WorkerSettings
+from replicalab_worker.settings import WorkerSettings
 
 
 def main() -> None:
     """Serve the worker queue until SIGTERM."""
     settings = WorkerSettings()
-    datasets = _folder(settings.datasets, DatasetUnavailable)
-    weights = _folder(settings.weights, WeightsUnavailable)
+    datasets = folder_of(settings.datasets, DatasetUnavailable)
+    weights = folder_of(settings.weights, WeightsUnavailable)
     load = partial(
         _handlers, datasets, weights, settings.training_processes, settings.import_memory_bytes
     )
@@ -29,9 +29,3 @@ def _handlers(
     from replicalab_worker.pipelines.registry import handlers  # noqa: PLC0415
 
     return handlers(datasets, weights, processes, import_memory_bytes)
-
-
-def _folder(
-    settings: DatasetSettings | WeightsSettings, problem: type[FileUnavailable]
-) -> PinnedFolder:
-    return PinnedFolder(settings.folder, problem, fetch if settings.may_download else None)

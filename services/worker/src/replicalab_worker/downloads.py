@@ -4,10 +4,24 @@ from typing import BinaryIO
 
 import httpx
 
-from replicalab_worker.pipelines.pinned_files import CHUNK_BYTES, FetchFailed, Report
+from replicalab.file_errors import FileUnavailable
+from replicalab_worker.pipelines.pinned_files import (
+    CHUNK_BYTES,
+    FetchFailed,
+    PinnedFolder,
+    Report,
+)
+from replicalab_worker.settings import DatasetSettings, WeightsSettings
 
 TIMEOUT_SECONDS = 60.0
 """Of silence; a large file may take as long as it needs."""
+
+
+def folder_of(
+    settings: DatasetSettings | WeightsSettings, problem: type[FileUnavailable]
+) -> PinnedFolder:
+    """The folder that ``settings`` name, whose missing files are fetched where they may be."""
+    return PinnedFolder(settings.folder, problem, fetch if settings.may_download else None)
 
 
 def fetch(url: str, target: BinaryIO, report: Report) -> None:

@@ -4,6 +4,7 @@ import os
 from pathlib import Path
 
 from pydantic import Field
+from pydantic_settings import BaseSettings
 
 from replicalab.settings import ServiceSettings, SettingGroup
 
@@ -25,6 +26,14 @@ class WeightsSettings(SettingGroup):
 
     folder: Path = Field(default_factory=lambda: _cached("weights"))
     may_download: bool = Field(default=False, description="Fetch published files that are missing.")
+
+
+class EmbeddingSettings(BaseSettings):
+    """What computing features without the service reads."""
+
+    model_config = ServiceSettings.model_config
+
+    weights: WeightsSettings = WeightsSettings()
 
 
 class WorkerSettings(ServiceSettings):

@@ -13,7 +13,7 @@ from uuid import UUID
 
 import typer
 
-from replicalab.cli import account_commands, export_commands
+from replicalab.cli import account_commands, export_commands, measure_commands
 from replicalab.cli.groups import GROUPS
 
 if TYPE_CHECKING:
@@ -242,6 +242,7 @@ def train_generator(
 app.command()(export_commands.export)
 app.command("import-experiment")(export_commands.import_experiment)
 app.command()(export_commands.verify)
+app.command()(measure_commands.measure)
 app.command()(account_commands.login)
 app.command()(account_commands.whoami)
 for group in GROUPS:

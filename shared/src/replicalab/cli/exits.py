@@ -47,11 +47,22 @@ def exit_code_of(error: errors.ReplicaLabError) -> ExitCode:
             return ExitCode.FAILED
 
 
+SERVICES = {
+    "replicalab_metrics": "the package of the measures",
+    "replicalab_worker": "the package of the networks, and torch",
+}
+
+
 def exit_for_missing_package(name: str | None) -> NoReturn:
     """End a command that needs a package which a light installation does not have."""
+    if name in SERVICES:
+        package = name.replace("_", "-")
+        what, install = f"{package}, {SERVICES[name]}", package
+    else:
+        what = f"the package {name}, which belongs to the embedded stack"
+        install = "'replicalab[embedded]'"
     print(  # noqa: T201 - this is the command's output
-        f"This command needs the package {name}, which belongs to the embedded stack:\n"
-        "  pip install 'replicalab[embedded]'",
+        f"This command needs {what}:\n  pip install {install}",
         file=sys.stderr,
     )
     sys.exit(ExitCode.USAGE)

@@ -119,6 +119,17 @@ def space_of(extractor: InceptionFeatures | DinoFeatures) -> str:
             assert_never(extractor)
 
 
+def resize_of(extractor: InceptionFeatures | DinoFeatures) -> str:
+    """How images get the size that the network takes, which moves values."""
+    match extractor:
+        case InceptionFeatures():
+            return "bilinear as TensorFlow 1, to 299 pixels"
+        case DinoFeatures():
+            return "antialiased bicubic as Pillow, to 224 pixels"
+        case _:
+            assert_never(extractor)
+
+
 def weights_of(extractor: InceptionFeatures | DinoFeatures) -> PublishedWeights:
     """The published file of the extractor's weights, whose digest it may replace."""
     match extractor:

@@ -3,10 +3,12 @@
 import csv
 import io
 import json
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
+from replicalab.domain.measures import Measurement
 from replicalab.domain.resources import ResultRow
 
+TASK_KEY = "task_key"
 COLUMNS = (
     "name",
     "version",
@@ -24,7 +26,7 @@ COLUMNS = (
     "interval_level",
     "interval_method",
     "recipe",
-    "task_key",
+    TASK_KEY,
 )
 _FORMULA_STARTS = ("=", "+", "-", "@", "\t", "\r", "\n")
 
@@ -42,22 +44,35 @@ def result_records(rows: Iterable[ResultRow]) -> list[dict[str, object]]:
 
 
 def _record(row: ResultRow) -> dict[str, object]:
-    measurement = row.measurement
+    return _record_of(row.measurement) | {TASK_KEY: row.task_key}
+
+
+def _record_of(measurement: Measurement) -> dict[str, object]:
     cells: dict[str, object] = dict.fromkeys(COLUMNS)
     cells |= measurement.model_dump(mode="json", exclude={"interval", "recipe"})
     if measurement.interval is not None:
         interval = measurement.interval.model_dump(mode="json")
         cells |= {f"interval_{name}": value for name, value in interval.items()}
     cells["recipe"] = json.dumps(measurement.recipe, sort_keys=True)
-    cells["task_key"] = row.task_key
     return cells
 
 
 def results_csv(rows: Iterable[ResultRow]) -> str:
     """One line a measurement (RFC 4180), numbers in full precision, absent values empty."""
+    return _csv(result_records(rows), COLUMNS)
+
+
+def measurements_csv(measurements: Iterable[Measurement]) -> str:
+    """As ``results_csv``, of measurements that no task has made."""
+    columns = [name for name in COLUMNS if name != TASK_KEY]
+    records = map(_record_of, measurements)
+    return _csv(({name: record[name] for name in columns} for record in records), columns)
+
+
+def _csv(records: Iterable[dict[str, object]], columns: Sequence[str]) -> str:
     text = io.StringIO(newline="")
-    writer = csv.DictWriter(text, COLUMNS)
+    writer = csv.DictWriter(text, columns)
     writer.writeheader()
-    for record in result_records(rows):
+    for record in records:
         writer.writerow({name: _cell(value) for name, value in record.items()})
     return text.getvalue()

@@ -72,6 +72,16 @@ def pixels_of(image: Image.Image, *, resolution: int, channels: int) -> npt.NDAr
     return pixels.reshape(resolution, resolution, channels)
 
 
+def whole_pixels_of(image: Image.Image, *, channels: int) -> npt.NDArray[np.uint8]:
+    """Every pixel as it is, grey or RGB, opacity left out.
+
+    Returns:
+        uint8, (height, width, channels).
+    """
+    converted = image.convert("L" if channels == 1 else "RGB")
+    return np.asarray(converted).reshape(image.height, image.width, channels)
+
+
 def _square(image: Image.Image, resolution: int) -> Image.Image:
     width, height = image.size
     if width == height == resolution:

@@ -44,7 +44,7 @@ def measure_overlap(sets: ComparedSets, place: Evaluate) -> Iterator[Measurement
     coverage of its real images.
     """
     neighbours = asked(place, PerClassMeasure).neighbours
-    for reference in Reference:
+    for reference in sets.references:
         real = sets.reference(reference)
         membership = manifold_membership(real.features, sets.fake.features, neighbours)
         recipe = {**sets.recipe(reference), "neighbours": neighbours}

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator
 
-from replicalab.domain.measures import Measurement, MeasurementName, Reference
+from replicalab.domain.measures import Measurement, MeasurementName
 from replicalab.domain.tasks import Evaluate
 from replicalab_metrics.evaluations.inputs import ComparedSets
 from replicalab_metrics.evaluations.shares import ShareReport
@@ -15,7 +15,7 @@ def measure(sets: ComparedSets, place: Evaluate) -> Iterator[Measurement]:
     The held-out set shows how authentic images are that copy nothing of it: what is missing to
     that among training images is copied.
     """
-    for reference in Reference:
+    for reference in sets.references:
         real = sets.reference(reference)
         found = nearest_real(real.features, sets.fake.features)
         report = ShareReport(place, reference, sets.recipe(reference))

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator
 
-from replicalab.domain.measures import Interval, Measurement, MeasurementName, Reference
+from replicalab.domain.measures import Interval, Measurement, MeasurementName
 from replicalab.domain.tasks import Evaluate
 from replicalab.storage.features import FeatureSet
 from replicalab_metrics.evaluations.inputs import ComparedSets
@@ -16,7 +16,7 @@ FAKE_GROUPS_SEED, REFERENCE_GROUPS_SEED = 0, 1
 
 def measure(sets: ComparedSets, place: Evaluate) -> Iterator[Measurement]:
     """The distance to the training set, then to the held-out test set."""
-    for reference in Reference:
+    for reference in sets.references:
         real = sets.reference(reference)
         value = frechet_distance(real.features, sets.fake.features)
         yield Measurement(

@@ -24,7 +24,7 @@ RIM = TENTHS - 1
 def measure(sets: ComparedSets, place: Evaluate) -> Iterator[Measurement]:
     """The rim, every tenth in both orders, and the distance to centroids, for both real sets."""
     neighbours = asked(place, EdgeCoverageMeasure).neighbours
-    for reference in Reference:
+    for reference in sets.references:
         real = sets.reference(reference)
         membership = manifold_membership(real.features, sets.fake.features, neighbours)
         recipe = {**sets.recipe(reference), "neighbours": neighbours, "tenths": "of every class"}

@@ -30,11 +30,30 @@ def asked(place: Evaluate, kind: type[Asked]) -> Asked:
 
 @dataclass(frozen=True, slots=True)
 class ComparedSets:
-    """A reconstructed set and the real sets it is compared with, in one feature space."""
+    """A reconstructed set and the real sets it is compared with, in one feature space.
+
+    Attributes:
+        fake: The set that is measured.
+        train: Real images it was made from.
+        test: Real images held out.
+        references: Which of the two it is compared with.
+    """
 
     fake: FeatureSet
     train: FeatureSet
     test: FeatureSet
+    references: tuple[Reference, ...] = tuple(Reference)
+
+    @classmethod
+    def unrelated(cls, fake: FeatureSet, real: FeatureSet) -> "ComparedSets":
+        """Two sets of which no image was made from another; the real one counts as held out.
+
+        Raises:
+            InvalidMeasureInput: Unlike extractors made them, or all real features are the same.
+        """
+        check_one_feature_space((fake, real))
+        _check_features_differ(real, "real")
+        return cls(fake, train=real, test=real, references=(Reference.TEST,))
 
     def reference(self, reference: Reference) -> FeatureSet:
         """The real set called ``reference``."""
@@ -86,7 +105,8 @@ def refusals_reported() -> Iterator[None]:
 
 def read_compared_sets(context: TaskContext) -> ComparedSets:
     """Features in the roles ``fake``, ``train`` and ``test``."""
-    sets = ComparedSets(*(read_features(context, role) for role in ("fake", "train", "test")))
+    fake, train, test = (read_features(context, role) for role in ("fake", "train", "test"))
+    sets = ComparedSets(fake, train, test)
     check_one_feature_space((sets.fake, sets.train, sets.test))
     _check_features_differ(sets.train, "training")
     _check_features_differ(sets.test, "held-out")

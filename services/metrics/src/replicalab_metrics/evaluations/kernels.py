@@ -29,7 +29,7 @@ UNIT = "squared kernel units"
 def measure(sets: ComparedSets, place: Evaluate) -> Iterator[Measurement]:
     """The distance to the training set, then to the held-out set; of subsets where asked."""
     subsets = asked(place, KernelDistanceMeasure).subsets
-    for reference in Reference:
+    for reference in sets.references:
         yield _of_all(sets, place, reference)
         if subsets is not None:
             yield _of_subsets(sets, place, reference, subsets)

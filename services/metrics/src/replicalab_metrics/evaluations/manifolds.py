@@ -12,7 +12,6 @@ from replicalab.domain.measures import (
     Measurement,
     MeasurementName,
     PrecisionRecallMeasure,
-    Reference,
 )
 from replicalab.domain.tasks import Evaluate
 from replicalab_metrics.evaluations.inputs import ComparedSets, asked
@@ -24,7 +23,7 @@ from replicalab_metrics.measures.precision_recall import fidelity_to_balls, mani
 def measure(sets: ComparedSets, place: Evaluate) -> Iterator[Measurement]:
     """Improved precision and recall against the training set, then against the held-out set."""
     neighbours = asked(place, PrecisionRecallMeasure).neighbours
-    for reference in Reference:
+    for reference in sets.references:
         membership = manifold_membership(
             sets.reference(reference).features, sets.fake.features, neighbours
         )
@@ -36,7 +35,7 @@ def measure(sets: ComparedSets, place: Evaluate) -> Iterator[Measurement]:
 def measure_density(sets: ComparedSets, place: Evaluate) -> Iterator[Measurement]:
     """Density and coverage against the training set, then against the held-out set."""
     neighbours = asked(place, DensityCoverageMeasure).neighbours
-    for reference in Reference:
+    for reference in sets.references:
         fidelity = fidelity_to_balls(
             sets.reference(reference).features, sets.fake.features, neighbours
         )

@@ -5,7 +5,7 @@ from collections.abc import Iterator
 import numpy as np
 import numpy.typing as npt
 
-from replicalab.domain.measures import Interval, Measurement, MeasurementName, Reference
+from replicalab.domain.measures import Interval, Measurement, MeasurementName
 from replicalab.domain.tasks import Evaluate
 from replicalab_metrics.evaluations.inputs import ComparedSets
 from replicalab_metrics.evaluations.intervals import jackknifed
@@ -17,7 +17,7 @@ def measure(sets: ComparedSets, place: Evaluate) -> Iterator[Measurement]:
 
     Their intervals take the supports as given.
     """
-    for reference in Reference:
+    for reference in sets.references:
         real = sets.reference(reference)
         found = supports(real.features, sets.fake.features)
         scores = (

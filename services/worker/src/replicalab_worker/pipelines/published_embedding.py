@@ -15,6 +15,7 @@ from replicalab.engine.handlers import TaskContext
 from replicalab.errors import InvalidImageSet
 from replicalab.file_errors import WeightsUnavailable
 from replicalab.storage.features import FeatureSet
+from replicalab.storage.pixel_rows import Pixels
 from replicalab_worker.pipelines.inputs import read_images
 from replicalab_worker.pipelines.pinned_files import PinnedFile, PinnedFolder, Report
 from replicalab_worker.pipelines.pretrained import PretrainedWeights
@@ -54,19 +55,8 @@ class PublishedEmbedding:
         """
         extractor = params.extractor
         images = read_images(context, "images", classes=None)
-        views = _in_colour(to_levels(images.images))
-        extract = self._extraction(extractor, context.progress)
-
-        def run(first: int, count: int) -> npt.NDArray[np.float32]:
-            with torch.no_grad():
-                features = extract(views[first : first + count].to(self._device))
-            context.progress(first + count, len(images), "computing features")
-            computed: npt.NDArray[np.float32] = features.cpu().numpy()
-            return computed
-
-        features = np.concatenate(list(in_batches(len(images), self._batch(), run)))
         result = FeatureSet(
-            features=features,
+            features=self.features_of(images.images, extractor, context.progress),
             logits=None,
             labels=images.labels,
             indices=images.indices,
@@ -74,6 +64,33 @@ class PublishedEmbedding:
             space=space_of(extractor),
         )
         context.write(artifacts.FEATURES, result.to_bytes(), artifacts.NPZ)
+
+    def features_of(
+        self, images: Pixels, extractor: PublishedExtractor, report: Report
+    ) -> npt.NDArray[np.float32]:
+        """Features of every image, in order: float32, (image, dimension).
+
+        Args:
+            images: Read a batch at a time.
+            extractor: The network.
+            report: Takes (done, total, stage).
+
+        Raises:
+            WeightsUnavailable: The file of weights is not there, or not the network's.
+            InvalidImageSet: The images are neither grey nor RGB.
+        """
+        _check_colours(images.shape[-1])
+        extract = self._extraction(extractor, report)
+
+        def run(first: int, count: int) -> npt.NDArray[np.float32]:
+            levels = to_levels(images[first : first + count]).expand(-1, RGB, -1, -1)
+            with torch.no_grad():
+                features = extract(levels.to(self._device))
+            report(first + count, len(images), "computing features")
+            computed: npt.NDArray[np.float32] = features.cpu().numpy()
+            return computed
+
+        return np.concatenate(list(in_batches(len(images), self._batch(), run)))
 
     def _batch(self) -> int:
         fitting = batch_images(WORKING_BYTES, self._device)
@@ -126,11 +143,8 @@ def _with_weights(
     return network.float()
 
 
-def _in_colour(levels: Levels) -> Levels:
-    """RGB views of grey images; RGB ones as they are."""
-    channels = levels.shape[1]
+def _check_colours(channels: int) -> None:
     if channels not in {GREY, RGB}:
         raise InvalidImageSet(
             f"Published networks take grey or RGB images, not {channels} channels."
         )
-    return levels.expand(-1, RGB, -1, -1)

@@ -1,0 +1,72 @@
+"""``replicalab measure``, with its options."""
+
+from enum import StrEnum
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+
+class Space(StrEnum):
+    """Published networks that images are compared in."""
+
+    INCEPTION = "inception"
+    DINOV2 = "dinov2"
+
+
+SIDE = "Folder of images, or .npy or .npz of uint8 images or of features."
+
+
+def measure(
+    real: Annotated[Path, typer.Argument(help=SIDE)],
+    fake: Annotated[Path, typer.Argument(help="The same of generated images.")],
+    measures: Annotated[
+        str | None,
+        typer.Option(help="Kinds or short names, joined by commas; all that need no labels."),
+    ] = None,
+    space: Annotated[
+        Space | None, typer.Option(help="Network that images are compared in; inception.")
+    ] = None,
+    dimension: Annotated[
+        int | None, typer.Option(help="Of Inception's features: 64, 192, 768 or 2048.")
+    ] = None,
+    weights_sha256: Annotated[
+        str | None, typer.Option(help="Digest of weights of your own, under the published name.")
+    ] = None,
+    neighbours: Annotated[
+        int | None, typer.Option(min=1, max=100, help="k of balls; 3, and 5 for density.")
+    ] = None,
+    subsets: Annotated[
+        int | None, typer.Option(min=1, max=10_000, help="KID over so many subsets as well.")
+    ] = None,
+    subset_size: Annotated[int, typer.Option(min=2, help="Images of a subset.")] = 1000,
+    subset_seed: Annotated[int, typer.Option(min=0, help="Of the subsets.")] = 0,
+    json: Annotated[
+        str | None, typer.Option(help="File for everything as JSON; - instead of the table.")
+    ] = None,
+    csv: Annotated[
+        str | None, typer.Option(help="File for everything as CSV; - instead of the table.")
+    ] = None,
+) -> None:
+    """Measure generated images beside real ones, without a service.
+
+    Folders are read with all below them. Features need no network and no weights.
+    """
+    from replicalab.comparisons.parts import comparing
+
+    comparing()  # says which package is missing, before others are missed that it would bring
+
+    from rich.console import Console
+
+    from replicalab.cli.measuring import Outputs, extractor_of, run
+    from replicalab.domain.measures import KernelSubsets
+
+    run(
+        Outputs(Console(), Console(stderr=True), json, csv),
+        real,
+        fake,
+        names=measures,
+        neighbours=neighbours,
+        subsets=subsets and KernelSubsets(count=subsets, size=subset_size, seed=subset_seed),
+        extractor=extractor_of(space, dimension, weights_sha256),
+    )

@@ -1,0 +1,1 @@
+"""Two image sets measured on this machine, without the service."""

@@ -1,0 +1,80 @@
+"""Which measures two sets without labels can be compared by."""
+
+from collections.abc import Iterable
+
+from replicalab.domain.measures import (
+    CopyMeasure,
+    DensityCoverageMeasure,
+    FrechetMeasure,
+    KernelDistanceMeasure,
+    KernelSubsets,
+    MeasureSpec,
+    PrecisionRecallMeasure,
+    SupportMeasure,
+    VendiMeasure,
+)
+from replicalab.file_errors import InvalidComparison
+
+UNLABELLED_MEASURES: tuple[MeasureSpec, ...] = (
+    FrechetMeasure(),
+    KernelDistanceMeasure(),
+    PrecisionRecallMeasure(),
+    DensityCoverageMeasure(),
+    SupportMeasure(),
+    CopyMeasure(),
+    VendiMeasure(),
+)
+"""Those that need neither labels, nor the source of an image, nor a third set."""
+
+SHORT_NAMES = {
+    "fid": ("frechet-distance",),
+    "frechet": ("frechet-distance",),
+    "kid": ("kernel-distance",),
+    "prc": ("precision-recall",),
+    "prdc": ("precision-recall", "density-coverage"),
+    "vendi": ("vendi-score",),
+}
+
+
+def chosen_measures(
+    names: Iterable[str], *, neighbours: int | None = None, subsets: KernelSubsets | None = None
+) -> tuple[MeasureSpec, ...]:
+    """The measures called ``names``, each once; all of them where there are no names.
+
+    Args:
+        names: Kinds as a study has them, or short names.
+        neighbours: Of every measure that has neighbours, 1 to 100; by default each its own.
+        subsets: The kernel distance over subsets as well.
+
+    Raises:
+        InvalidComparison: There is no such measure of two sets without labels.
+    """
+    kinds = [kind for name in names for kind in SHORT_NAMES.get(name, (name,))]
+    by_kind: dict[str, MeasureSpec] = {measure.kind: measure for measure in UNLABELLED_MEASURES}
+    unknown = [kind for kind in kinds if kind not in by_kind]
+    if unknown:
+        raise InvalidComparison(
+            f"{', '.join(unknown)}: no measure of two sets without labels. There are "
+            f"{', '.join(by_kind)}; and in short {', '.join(SHORT_NAMES)}."
+        )
+    measures = [by_kind[kind] for kind in dict.fromkeys(kinds or by_kind)]
+    return tuple(_adjusted(measure, neighbours, subsets) for measure in measures)
+
+
+def check_unlabelled(measures: Iterable[MeasureSpec]) -> None:
+    """Raise ``InvalidComparison`` for a measure that two sets without labels do not have."""
+    chosen_measures([measure.kind for measure in measures])
+
+
+def _adjusted(
+    measure: MeasureSpec, neighbours: int | None, subsets: KernelSubsets | None
+) -> MeasureSpec:
+    match measure:
+        case PrecisionRecallMeasure() if neighbours is not None:
+            return PrecisionRecallMeasure(neighbours=neighbours)
+        case DensityCoverageMeasure() if neighbours is not None:
+            return DensityCoverageMeasure(neighbours=neighbours)
+        case KernelDistanceMeasure():
+            return KernelDistanceMeasure(subsets=subsets)
+        case _:
+            return measure
