@@ -57,6 +57,7 @@ def test_every_command_explains_itself_in_a_line() -> None:
         "show",
         "results",
         "cancel",
+        "measure",
         "download",
         "train-generator",
         "login",

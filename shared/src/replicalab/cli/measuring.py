@@ -1,8 +1,9 @@
 """What ``replicalab measure`` does and prints."""
 
 import json
+import time
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -13,6 +14,7 @@ from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 from rich.table import Table
 from rich.text import Text
 
+from replicalab.cli.progress import LINE_SECONDS
 from replicalab.comparisons.choices import chosen_measures
 from replicalab.comparisons.compare import compare
 from replicalab.comparisons.parts import Report
@@ -111,8 +113,25 @@ def run(
     outputs.show(found)
 
 
+def _progress(notes: Console) -> AbstractContextManager[Report]:
+    """On a terminal a bar, else as few lines; a quick comparison prints none."""
+    return _bar(notes) if notes.is_terminal else nullcontext(_Lines(notes))
+
+
+class _Lines:
+    def __init__(self, notes: Console) -> None:
+        self._notes = notes
+        self._shown_at = time.monotonic()
+
+    def __call__(self, done: float, total: float, stage: str) -> None:
+        if time.monotonic() - self._shown_at >= LINE_SECONDS:
+            self._shown_at = time.monotonic()
+            line = f"{stage} {done / total:4.0%}"
+            self._notes.print(line, markup=False, highlight=False, soft_wrap=True)
+
+
 @contextmanager
-def _progress(notes: Console) -> Iterator[Report]:
+def _bar(notes: Console) -> Iterator[Report]:
     columns = TextColumn("{task.description}"), BarColumn(), TimeRemainingColumn()
     with Progress(*columns, console=notes, transient=True) as bars:
         bar = bars.add_task("")
@@ -134,7 +153,8 @@ def _write(file: str, text: str) -> None:
 
 
 def _table(measurements: Sequence[Measurement]) -> Table:
-    table = Table("measure")
+    table = Table()
+    table.add_column("measure", no_wrap=True)
     for heading in ("value", "interval", "n"):
         table.add_column(heading, justify="right")
     table.add_column("recipe")

@@ -20,6 +20,7 @@ Side = Pixels | FeatureSet
 
 UNNAMED_SPACE = "features as given"
 CHANNELS = (1, 3)
+ZIP_MAGIC = b"PK"
 ARRAY_NAMES = ("images", "features", "arr_0")
 """What an .npz calls its images or features; with a single array any name will do."""
 
@@ -46,11 +47,12 @@ def read_side(source: Source) -> Side:
 
 def _read_file(path: Path) -> Side:
     try:
-        loaded = np.load(path, mmap_mode="r", allow_pickle=False)
-        if isinstance(loaded, np.ndarray):
-            return _side_of(loaded, str(path))
-        with loaded as archive:
-            return _side_of_archive(archive, path)
+        with path.open("rb") as file:
+            if file.read(len(ZIP_MAGIC)) == ZIP_MAGIC:
+                file.seek(0)
+                with np.load(file, allow_pickle=False) as archive:
+                    return _side_of_archive(archive, path)
+        return _side_of(np.load(path, mmap_mode="r", allow_pickle=False), str(path))
     except (ValueError, OSError, EOFError, zipfile.BadZipFile) as error:
         raise InvalidComparison(
             f"{path} is neither a folder nor an .npy or .npz of plain arrays: {error}"

@@ -26,6 +26,7 @@ from replicalab.storage.image_sets import ImageSet
 from replicalab_worker.pipelines.pinned_files import PinnedFolder
 from replicalab_worker.pipelines.published_embedding import PublishedEmbedding
 from replicalab_worker.science.embedding.inception import FidInception
+from tests.fixtures.inception import random_inception
 
 CPU = torch.device("cpu")
 DIMENSION: Final = 64
@@ -34,15 +35,7 @@ DIMENSION: Final = 64
 
 @pytest.fixture(scope="module")
 def network() -> FidInception:
-    """Random weights, and batch norms that do something."""
-    torch.manual_seed(0)
-    network = FidInception()
-    for name, value in network.state_dict().items():
-        if name.endswith("running_mean"):
-            value.normal_()
-        elif name.endswith("running_var"):
-            value.uniform_(0.5, 2)
-    return network
+    return random_inception()
 
 
 @pytest.fixture(scope="module")
