@@ -2,13 +2,16 @@
 
 import hashlib
 from collections.abc import Callable
+from io import StringIO
 from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
 from PIL import Image
+from rich.console import Console
 
+from replicalab.cli.measuring import Outputs, run
 from replicalab.comparisons.choices import chosen_measures
 from replicalab.comparisons.compare import compare
 from replicalab.domain.features import (
@@ -187,3 +190,16 @@ def test_images_are_not_compared_with_features(sides: tuple[Images, Images]) -> 
 def test_channels_come_last(sides: tuple[Images, Images]) -> None:
     with pytest.raises(InvalidComparison, match=r"\(7, 3, 6, 8\)"):
         compare(sides[0].transpose(0, 3, 1, 2), sides[1])
+
+
+def test_the_command_says_the_space_and_that_sizes_differ(
+    extractor: InceptionFeatures, sides: tuple[Images, Images], tmp_path: Path
+) -> None:
+    real = write(sides[0], tmp_path / "real")
+    fake = write(sides[1][:, :5, :, 0], tmp_path / "fake")
+    printed, noted = StringIO(), StringIO()
+    outputs = Outputs(Console(file=printed, width=120), Console(file=noted, width=120), None, None)
+    run(outputs, real, fake, "fid", None, None, extractor)
+    for fact in ("inception-v3 64", extractor.weights_sha256, "bilinear as TensorFlow 1"):
+        assert fact in printed.getvalue()
+    assert "Real images are 8 x 6 RGB, generated ones 8 x 5 grey" in noted.getvalue()

@@ -16,39 +16,52 @@ class Space(StrEnum):
 
 SIDE = "Folder of images, or .npy or .npz of uint8 images or of features."
 
+Real = Annotated[Path, typer.Argument(help=SIDE)]
+Fake = Annotated[Path, typer.Argument(help="The same of generated images.")]
+Measures = Annotated[
+    str | None,
+    typer.Option(help="Kinds or short names, joined by commas; all that need no labels."),
+]
+Network = Annotated[
+    Space | None, typer.Option(help="Network that images are compared in; inception.")
+]
+Dimension = Annotated[
+    int | None, typer.Option(help="Of Inception's features: 64, 192, 768 or 2048.")
+]
+Digest = Annotated[
+    str | None, typer.Option(help="Digest of weights of your own, under the published name.")
+]
+Neighbours = Annotated[
+    int | None, typer.Option(min=1, max=100, help="k of balls; 3, and 5 for density.")
+]
+Subsets = Annotated[
+    int | None, typer.Option(min=1, max=10_000, help="KID over so many subsets as well.")
+]
+SubsetSize = Annotated[int, typer.Option(min=2, help="Images of a subset.")]
+SubsetSeed = Annotated[int, typer.Option(min=0, help="Of the subsets.")]
+AsJson = Annotated[
+    str | None, typer.Option(help="File for everything as JSON; - instead of the table.")
+]
+AsCsv = Annotated[
+    str | None, typer.Option(help="File for everything as CSV; - instead of the table.")
+]
+
 
 def measure(
-    real: Annotated[Path, typer.Argument(help=SIDE)],
-    fake: Annotated[Path, typer.Argument(help="The same of generated images.")],
-    measures: Annotated[
-        str | None,
-        typer.Option(help="Kinds or short names, joined by commas; all that need no labels."),
-    ] = None,
-    space: Annotated[
-        Space | None, typer.Option(help="Network that images are compared in; inception.")
-    ] = None,
-    dimension: Annotated[
-        int | None, typer.Option(help="Of Inception's features: 64, 192, 768 or 2048.")
-    ] = None,
-    weights_sha256: Annotated[
-        str | None, typer.Option(help="Digest of weights of your own, under the published name.")
-    ] = None,
-    neighbours: Annotated[
-        int | None, typer.Option(min=1, max=100, help="k of balls; 3, and 5 for density.")
-    ] = None,
-    subsets: Annotated[
-        int | None, typer.Option(min=1, max=10_000, help="KID over so many subsets as well.")
-    ] = None,
-    subset_size: Annotated[int, typer.Option(min=2, help="Images of a subset.")] = 1000,
-    subset_seed: Annotated[int, typer.Option(min=0, help="Of the subsets.")] = 0,
-    json: Annotated[
-        str | None, typer.Option(help="File for everything as JSON; - instead of the table.")
-    ] = None,
-    csv: Annotated[
-        str | None, typer.Option(help="File for everything as CSV; - instead of the table.")
-    ] = None,
+    real: Real,
+    fake: Fake,
+    measures: Measures = None,
+    space: Network = None,
+    dimension: Dimension = None,
+    weights_sha256: Digest = None,
+    neighbours: Neighbours = None,
+    subsets: Subsets = None,
+    subset_size: SubsetSize = 1000,
+    subset_seed: SubsetSeed = 0,
+    json: AsJson = None,
+    csv: AsCsv = None,
 ) -> None:
-    """Measure generated images beside real ones, without a service.
+    """Measure two image sets without a service.
 
     Folders are read with all below them. Features need no network and no weights.
     """
@@ -67,6 +80,8 @@ def measure(
         fake,
         names=measures,
         neighbours=neighbours,
-        subsets=subsets and KernelSubsets(count=subsets, size=subset_size, seed=subset_seed),
+        subsets=KernelSubsets(count=subsets, size=subset_size, seed=subset_seed)
+        if subsets
+        else None,
         extractor=extractor_of(space, dimension, weights_sha256),
     )
