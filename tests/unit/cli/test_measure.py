@@ -101,6 +101,7 @@ def test_missing_weights_are_a_panel_and_2(tmp_path: Path) -> None:
         (["--dimension", "65"], "dimension"),
         (["--weights-sha256", "no digest"], "weights_sha256"),
         (["--neighbours", "0"], "--neighbours"),
+        (["--subsets", "2", "--subset-seed", "9" * 20], "seed"),
     ],
 )
 def test_wrong_options_end_with_2(

@@ -106,8 +106,10 @@ def test_folders_give_what_their_arrays_give(
     np.savez(tmp_path / "real.npz", images=sides[0], labels=np.zeros(7))
     expected = compare(*sides, measures=MEASURES, extractor=extractor)
     assert compare(real, fake, measures=MEASURES, extractor=extractor) == expected
-    mixed = compare(tmp_path / "real.npz", fake, measures=MEASURES, extractor=extractor)
-    assert mixed == expected
+    np.save(tmp_path / "real.npy", sides[0])
+    for file in ("real.npz", "real.npy"):
+        mixed = compare(tmp_path / file, fake, measures=MEASURES, extractor=extractor)
+        assert mixed == expected
 
 
 def test_grey_images_need_no_channels(

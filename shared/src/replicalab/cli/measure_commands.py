@@ -71,8 +71,7 @@ def measure(
 
     from rich.console import Console
 
-    from replicalab.cli.measuring import Outputs, extractor_of, run
-    from replicalab.domain.measures import KernelSubsets
+    from replicalab.cli.measuring import Outputs, extractor_of, run, subsets_of
 
     run(
         Outputs(Console(), Console(stderr=True), json, csv),
@@ -80,8 +79,6 @@ def measure(
         fake,
         names=measures,
         neighbours=neighbours,
-        subsets=KernelSubsets(count=subsets, size=subset_size, seed=subset_seed)
-        if subsets
-        else None,
+        subsets=subsets_of(subsets, subset_size, subset_seed),
         extractor=extractor_of(space, dimension, weights_sha256),
     )

@@ -88,8 +88,23 @@ def extractor_of(
     if space is None and not options:
         return None
     kind = DinoFeatures if space == DinoFeatures().kind else InceptionFeatures
-    try:
+    with _usage():
         return kind.model_validate(options)
+
+
+def subsets_of(count: int | None, size: int, seed: int) -> KernelSubsets | None:
+    """The subsets that options ask for; None where they ask for none."""
+    if count is None:
+        return None
+    with _usage():
+        return KernelSubsets(count=count, size=size, seed=seed)
+
+
+@contextmanager
+def _usage() -> Iterator[None]:
+    """Turn what a model refuses into what the command line says of its options."""
+    try:
+        yield
     except ValidationError as error:
         problem = error.errors()[0]
         raise typer.BadParameter(f"{problem['loc'][0]}: {problem['msg']}") from error

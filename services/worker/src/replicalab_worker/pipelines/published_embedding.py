@@ -83,7 +83,8 @@ class PublishedEmbedding:
         extract = self._extraction(extractor, report)
 
         def run(first: int, count: int) -> npt.NDArray[np.float32]:
-            levels = to_levels(images[first : first + count]).expand(-1, RGB, -1, -1)
+            batch = np.array(images[first : first + count])  # a file that is mapped is read here
+            levels = to_levels(batch).expand(-1, RGB, -1, -1)
             with torch.no_grad():
                 features = extract(levels.to(self._device))
             report(first + count, len(images), "computing features")
