@@ -1,5 +1,7 @@
 """What the planner hands the metrics service is what its handlers read."""
 
+import json
+
 import numpy as np
 import pytest
 
@@ -28,6 +30,7 @@ from replicalab.planning.plan import plan
 from replicalab.storage.features import FeatureSet, TestLogits
 from replicalab.storage.image_sets import ImageSet
 from replicalab_metrics.evaluations.registry import handlers
+from replicalab_metrics.reports.claims import CLAIMS
 
 pytestmark = pytest.mark.slow
 
@@ -149,6 +152,20 @@ def test_a_study_of_one_measure_is_reported(measure: MeasureSpec) -> None:
     assert task.kind is TaskKind.REPORT
     figures = [name for name in context.outputs if name.endswith(".svg")]
     assert len(figures) == 2, "the images, and the figure of the measure"
+
+
+def test_a_planned_study_judges_every_claim_of_the_papers() -> None:
+    _, context = run(ExperimentSpec(name="claims", t_re=(0, 6, 12, 18)))[-1]
+    claims = json.loads(context.outputs[artifacts.RESULTS_JSON])["claims"]
+    assert [claim["name"] for claim in claims] == [claim.name for claim in CLAIMS]
+    by_name = {claim["name"]: claim for claim in claims}
+    accuracy = by_name["accuracy-falls"]["evidence"][0]
+    assert accuracy["n"] == "3 seeds on 4 sets", "seeds are found in the measurements as planned"
+    for claim in claims:
+        assert claim["verdict"] != "not asked for"
+        assert claim["p"] <= claim["p_adjusted"]
+        assert f"{claim['figure']}.svg" in context.outputs
+        assert f'href="#{claim["figure"]}"' in context.outputs[artifacts.REPORT].decode()
 
 
 def test_a_study_without_the_real_set_is_reported() -> None:

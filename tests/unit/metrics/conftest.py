@@ -119,8 +119,14 @@ def _set_measurements(t_re: int) -> list[Measurement]:
     found = [
         _measured("accuracy", t_re, 0.95 - 0.1 * step, n=3, n_unit="seeds"),
         *(
-            _measured("seed_accuracy", t_re, 0.95 - 0.1 * step + offset, n=50)
-            for offset in (-0.01, 0, 0.01)
+            _measured(
+                "seed_accuracy",
+                t_re,
+                0.95 - 0.1 * step + 0.01 * (seed - 1),
+                n=50,
+                recipe={"classifier_seed": seed},
+            )
+            for seed in range(3)
         ),
         _measured("real_classifier_accuracy", t_re, 0.99 - 0.1 * step),
         _measured("real_classifier_entropy", t_re, 0.02 + 0.01 * step, unit="nats", recipe=entropy),

@@ -9,6 +9,8 @@ import pytest
 
 from replicalab.domain.measures import Measurement
 from replicalab.domain.specs import ExperimentSpec
+from replicalab_metrics.reports.claim_table import claims_document
+from replicalab_metrics.reports.claims import judge
 from replicalab_metrics.reports.exports import results_csv, results_json
 from replicalab_metrics.reports.study import Study
 
@@ -70,3 +72,17 @@ def test_the_json_holds_specification_and_measurements(study: Studies) -> None:
         Measurement.model_validate_json(json.dumps(each)) for each in document["measurements"]
     ]
     assert tuple(measurements) == study().measurements
+    assert document["claims"] == claims_document(judge(study().measurements))
+
+
+def test_a_statistic_without_bound_is_no_number_in_json(
+    study: Studies, measured: Callable[..., Measurement]
+) -> None:
+    certain = [
+        measured("real_classifier_entropy", t_re, value, margin=0.0, unit="nats")
+        for t_re, value in ((0, 0.5), (18, 0.1))
+    ]
+    claims = json.loads(results_json(study(measurements=certain)))["claims"]
+    (entropy,) = (claim for claim in claims if claim["name"] == "entropy-falls")
+    assert entropy["verdict"] == "supported"
+    assert entropy["evidence"][0]["test"]["value"] is None

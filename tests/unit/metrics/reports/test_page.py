@@ -10,6 +10,7 @@ import pytest
 
 from replicalab.domain.measures import Measurement
 from replicalab_metrics.figures.style import RenderedFigure
+from replicalab_metrics.reports.claims import CLAIMS, judge
 from replicalab_metrics.reports.illustrations import Illustration, illustrations
 from replicalab_metrics.reports.page import report_page
 from replicalab_metrics.reports.study import Study
@@ -59,8 +60,10 @@ def test_the_page_with_all_its_figures_asks_for_nothing_outside_itself(study: St
         for name in ("src", "href", "srcset", "action", "data", "poster")
         if name in attributes
     ]
-    assert len(addresses) == 5
-    assert all(address.startswith("data:image/svg+xml;base64,") for address in addresses)
+    images = [each for each in addresses if each.startswith("data:image/svg+xml;base64,")]
+    assert len(images) == 5
+    inside = {f"#{attributes['id']}" for _, attributes in elements.found if "id" in attributes}
+    assert set(addresses) - set(images) <= inside
     assert not re.search(r"https?://|url\(|@import", page)
 
 
@@ -88,6 +91,14 @@ def test_the_table_shows_value_interval_and_sample_size(page: str) -> None:
     text = re.sub(r"<[^>]+>|&nbsp;", " ", page)
     assert re.search(r"accuracy\s+%, n\s+= 3 seeds", text)
     assert re.search(r"\s18\s+1\.8\s+85\.0\s*84\.0\u201386\.0", text)
+
+
+def test_every_claim_has_its_verdict_and_leads_to_its_figure(study: Studies) -> None:
+    page = report_page(study(), list(illustrations(study()))).decode()
+    links = [str(attributes["href"]) for attributes in Elements(page).named("a")]
+    assert links == [f"#figure-{claim.figure}" for claim in CLAIMS]
+    verdicts = re.findall(r'<strong class="verdict [a-z-]+">(.*?)</strong>', page)
+    assert verdicts == [str(each.verdict) for each in judge(study().measurements)]
 
 
 def test_equal_studies_give_equal_pages(study: Studies) -> None:

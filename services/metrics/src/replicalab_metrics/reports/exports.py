@@ -5,6 +5,8 @@ import io
 import json
 
 from replicalab.domain.measures import Measurement
+from replicalab_metrics.reports.claim_table import claims_document
+from replicalab_metrics.reports.claims import judge
 from replicalab_metrics.reports.study import Study
 
 COLUMNS = (
@@ -52,11 +54,12 @@ def results_csv(study: Study) -> bytes:
 
 
 def results_json(study: Study) -> bytes:
-    """The specification, its digest, and every measurement as the service reports it."""
+    """The specification, its digest, every measurement as the service reports it, the claims."""
     document = {
         "spec": study.spec.model_dump(mode="json"),
         "spec_sha256": study.spec_sha256,
         "measurements": [each.model_dump(mode="json") for each in study.measurements],
+        "claims": claims_document(judge(study.measurements)),
     }
     return json.dumps(document, indent=1, allow_nan=False, ensure_ascii=False).encode()
 
