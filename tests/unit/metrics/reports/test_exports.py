@@ -73,6 +73,7 @@ def test_the_json_holds_specification_and_measurements(study: Studies) -> None:
     ]
     assert tuple(measurements) == study().measurements
     assert document["claims"] == claims_document(judge(study().measurements))
+    assert [each["t_re"] for each in document["comparisons"]] == [[0, 9], [0, 18], [9, 18]]
 
 
 def test_a_statistic_without_bound_is_no_number_in_json(

@@ -101,6 +101,11 @@ def test_every_claim_has_its_verdict_and_leads_to_its_figure(study: Studies) -> 
     assert verdicts == [str(each.verdict) for each in judge(study().measurements)]
 
 
+def test_single_sets_are_compared_under_the_claims(page: str) -> None:
+    text = re.sub(r"<[^>]+>", " ", page)
+    assert re.search(r"0 and 18\s+10\.0 percentage points .*?\s3\s+0\.75\s+0\.25\s+0\.25", text)
+
+
 def test_equal_studies_give_equal_pages(study: Studies) -> None:
     assert report_page(study(), [FIGURE]) == report_page(study(), [FIGURE])
 

@@ -15,8 +15,11 @@ from jaxtyping import Float, Int
 from replicalab_metrics.measures.inputs import UnmeasurableInput, check_finite
 from replicalab_metrics.measures.intervals import LEVEL, Estimate
 
-EXACT_FLIPS = 2**16
-"""Of up to 16 differences every sign flip is counted; of more, so many are drawn."""
+EXACT_FLIPS = 2**15
+"""Of up to 15 differences every sign flip is counted; of more, so many are drawn."""
+
+ROUNDING = 1e-12
+"""Means of the same values in another order differ by less than this share of the largest."""
 
 FLIP_SEED = 0
 """Of the drawn flips: equal values give an equal p."""
@@ -40,6 +43,11 @@ class Tails(NamedTuple):
     greater: float
     less: float
     least: float
+
+    @property
+    def two_sided(self) -> float:
+        """The p of an effect in either direction."""
+        return min(1.0, 2 * min(self.greater, self.less))
 
 
 def rising_trend(values: Float[np.ndarray, "block level"]) -> Tails:
@@ -89,15 +97,21 @@ def positive_mean(differences: Float[np.ndarray, " pair"]) -> Tails:
     if n < 2:
         raise UnmeasurableInput(f"A paired test needs two seeds, not {n}.")
     check_finite(differences, "differences")
-    greater, less = (_flipped(side) for side in (differences, -differences))
-    is_exact = 2**n <= EXACT_FLIPS
+    mean, flipped = float(np.mean(differences, dtype=np.float64)), _flipped_means(differences)
+    is_exact = len(flipped) == 2**n
+    drawn = 0 if is_exact else 1  # what was observed counts among what was drawn
+    rounding = ROUNDING * float(np.abs(differences).max())
+    greater, less = (
+        (drawn + int(np.count_nonzero(is_beyond))) / (drawn + len(flipped))
+        for is_beyond in (flipped >= mean - rounding, flipped <= mean + rounding)
+    )
     return Tails(
         f"sign-flip test ({'exact' if is_exact else f'{EXACT_FLIPS:,} flips drawn'})",
         "mean difference",
-        float(np.mean(differences, dtype=np.float64)),
+        mean,
         greater,
         less,
-        2.0**-n if is_exact else 1 / (EXACT_FLIPS + 1),
+        1 / (drawn + len(flipped)),
     )
 
 
@@ -151,15 +165,15 @@ def _ranks_against(values: Float[np.ndarray, "block level"]) -> Int[np.ndarray, 
     return ranks
 
 
-def _flipped(differences: Float[np.ndarray, " pair"]) -> float:
-    """One-sided p of the mean over all sign flips, or over many of them."""
+def _flipped_means(differences: Float[np.ndarray, " pair"]) -> Float[np.ndarray, " flip"]:
+    """Means under every sign flip, or under many of them."""
     result = scipy.stats.permutation_test(
         (differences.astype(np.float64),),
         np.mean,
         permutation_type="samples",
         n_resamples=EXACT_FLIPS,
-        alternative="greater",
         vectorized=True,
         rng=np.random.default_rng(FLIP_SEED),
     )
-    return float(result.pvalue)
+    means: Float[np.ndarray, " flip"] = result.null_distribution
+    return means

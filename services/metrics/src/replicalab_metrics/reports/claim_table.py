@@ -9,6 +9,7 @@ from pydantic import JsonValue
 from replicalab_metrics.measures.intervals import LEVEL, Estimate
 from replicalab_metrics.measures.significance import Tails
 from replicalab_metrics.reports.claims import SIGNIFICANCE, Judgement, Verdict
+from replicalab_metrics.reports.comparisons import Comparison
 from replicalab_metrics.reports.evidence import Evidence
 from replicalab_metrics.reports.wording import format_unit, format_value
 
@@ -45,6 +46,33 @@ def claim_rows(judgements: Sequence[Judgement], figures: Sequence[str]) -> list[
         return []
     numbers = {slug: number for number, slug in enumerate(figures, start=1)}
     return [_row(judgement, numbers) for judgement in judgements]
+
+
+@dataclass(frozen=True, slots=True)
+class ComparisonRow:
+    """Two sets as text."""
+
+    sets: str
+    fall: str
+    seeds: int
+    adjusted_p: str
+    p: str
+    least_p: str
+
+
+def comparison_rows(found: Sequence[Comparison]) -> list[ComparisonRow]:
+    """A row for every pair of sets."""
+    return [
+        ComparisonRow(
+            f"{each.t_re[0]} and {each.t_re[1]}",
+            _effect(each.fall, "1"),
+            each.seeds,
+            _p(each.adjusted_p),
+            _p(each.p),
+            _p(each.least_p),
+        )
+        for each in found
+    ]
 
 
 def claims_document(judgements: Sequence[Judgement]) -> list[dict[str, JsonValue]]:

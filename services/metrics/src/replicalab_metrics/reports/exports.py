@@ -7,6 +7,7 @@ import json
 from replicalab.domain.measures import Measurement
 from replicalab_metrics.reports.claim_table import claims_document
 from replicalab_metrics.reports.claims import judge
+from replicalab_metrics.reports.comparisons import comparisons, comparisons_document
 from replicalab_metrics.reports.study import Study
 
 COLUMNS = (
@@ -54,12 +55,13 @@ def results_csv(study: Study) -> bytes:
 
 
 def results_json(study: Study) -> bytes:
-    """The specification, its digest, every measurement as the service reports it, the claims."""
+    """The specification, its digest, every measurement as the service reports it, claims."""
     document = {
         "spec": study.spec.model_dump(mode="json"),
         "spec_sha256": study.spec_sha256,
         "measurements": [each.model_dump(mode="json") for each in study.measurements],
         "claims": claims_document(judge(study.measurements)),
+        "comparisons": comparisons_document(comparisons(study.measurements)),
     }
     return json.dumps(document, indent=1, allow_nan=False, ensure_ascii=False).encode()
 
