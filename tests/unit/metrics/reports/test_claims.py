@@ -170,6 +170,17 @@ def test_recall_must_fall_further_than_precision(
     assert judged("recall-falls-further", measurements).verdict is verdict
 
 
+def test_whoever_looks_for_a_part_that_fails_pays_for_every_look(measured: Measured) -> None:
+    measurements = [
+        *curve(measured, "recall", (1.0, 0.98), reference=Reference.TRAIN),
+        *curve(measured, "precision", (1.0, 0.93), reference=Reference.TRAIN),
+    ]
+    found = judged("recall-falls-further", measurements)
+    sides = [part.tails.less for part in found.evidence if part.tails]
+    assert len(sides) == 2
+    assert found.p == pytest.approx(2 * 2 * min(sides))
+
+
 @pytest.mark.parametrize(
     ("last", "verdict"),
     [(0.3, Verdict.SUPPORTED), (0.49, Verdict.UNDECIDED), (0.7, Verdict.NOT_SUPPORTED)],

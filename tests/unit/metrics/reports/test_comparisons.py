@@ -50,6 +50,17 @@ def test_three_seeds_cannot_tell_two_sets_apart(measured: Measured) -> None:
     assert (document["p"], document["n"], document["t_re"]) == (0.25, 3, [0, 10])
 
 
+def test_equal_sets_differ_by_nought_and_not_by_minus_nought(measured: Measured) -> None:
+    recipes = [{"classifier_seed": seed} for seed in range(2)]
+    alike = [
+        measured("seed_accuracy", t_re, 0.8 + 2**-52 * (t_re > 0), recipe=recipe)
+        for t_re in (0, 9)
+        for recipe in recipes
+    ]
+    (row,) = comparison_rows(comparisons(alike[::-1]))
+    assert row.fall == "0.0 percentage points (95 % interval 0.0 to 0.0)"
+
+
 @pytest.mark.parametrize(("falls", "seeds"), [((0, 0.1), 1), ((0,), 3), ((), 3)])
 def test_nothing_is_compared_without_two_seeds_and_two_sets(
     measured: Measured, falls: tuple[float, ...], seeds: int

@@ -119,7 +119,8 @@ def _sentences(part: Evidence) -> str:
 
 
 def _effect(effect: Estimate, unit: str) -> str:
-    value, low, high = (format_value(each, unit) for each in effect)
+    # Rounded so that a difference of equal shares is not shown as minus zero.
+    value, low, high = (format_value(round(each, 12) + 0.0, unit) for each in effect)
     words = "percentage points" if unit == "1" else format_unit(unit)
     return f"{value} {words} ({100 * LEVEL:.0f} % interval {low} to {high})"
 

@@ -1,9 +1,10 @@
 """The claims of the papers that a study can speak to, as data, and how each fares.
 
 Every claim has its rule, written before the numbers were known. It is *supported* or *not
-supported* (the opposite was shown) where the two-sided p, adjusted by Holm for the number of
-claims tested, is at most 0.05; *undecided* where it is larger or no test can be: absence of proof
-is not proof of absence. Where the study did not measure what the claim is about: *not asked for*.
+supported* (the opposite of a part was shown) where the two-sided p, adjusted by Holm for the
+number of claims tested, is at most 0.05; *undecided* where it is larger or no test can be: absence
+of proof is not proof of absence. Where the study did not measure what the claim is about: *not
+asked for*.
 
 Yamaguchi (2024), PMLR 260:335-350, table 2 and its figures of FID, precision, recall, entropy.
 """
