@@ -38,17 +38,16 @@ class Dispatcher:
     def _dispatch_queue(self, queue: Queue) -> int:
         with self._database.transaction() as session:
             running, rung = self._under_way(session, queue)
-            ringing = self._overdue(session, queue)
-            # Doorbells that lie unanswered need no others beside them: the broker must not fill
-            # up while no worker is there. Few ticks find any overdue, so few ask the broker.
-            if ringing and self._doorbells.waiting(queue) >= rung:
-                ringing = []
-            room = max(_room(running) - rung, 0)
-            waiting = take_fairly(session, queue, room)
-            # Workers that go from task to task leave doorbells behind, which wake them later.
-            if waiting:
-                room = max(_room(running) - self._doorbells.waiting(queue), 0)
-            ringing += waiting[:room]
+            overdue = self._overdue(session, queue)
+            fresh = take_fairly(session, queue, max(_room(running) - rung, 0))
+            if overdue or fresh:  # ticks that find nothing to ring for do not ask the broker
+                # Doorbells that lie unanswered need no others beside them: the broker must not
+                # fill up while no worker is there. Workers that go from task to task leave some
+                # behind as well, which wake them later.
+                unanswered = self._doorbells.waiting(queue)
+                overdue = [] if unanswered >= rung else overdue
+                fresh = fresh[: max(_room(running) - unanswered, 0)]
+            ringing = [*overdue, *fresh]
             for task_id in ringing:
                 self._doorbells.ring(queue, task_id)
             session.execute(

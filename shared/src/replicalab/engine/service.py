@@ -67,7 +67,7 @@ def run_service(
     app = celery_app(settings.broker.url.get_secret_value())
     shift = Shift(store, supervisor, queue)
     answer(app, shift.begin)
-    poller = Poller(store, shift, attendance, poll_seconds=settings.engine.poll_seconds)
+    poller = Poller(shift, attendance, poll_seconds=settings.engine.poll_seconds)
     sweeper = CheckpointSweeper(database, lambda: open_store(settings.store))
     poller.start()
     sweeper.start()
@@ -105,43 +105,47 @@ class Shift:
 
     def __init__(self, store: TaskStore, supervisor: Supervisor, queue: Queue) -> None:
         self._store = store
-        self.supervisor = supervisor
+        self._supervisor = supervisor
         self._queue = queue
+
+    @property
+    def is_on(self) -> bool:
+        """Whether a task runs now."""
+        return self._supervisor.is_busy
 
     def begin(self, task_id: int) -> None:
         """Run ``task_id`` if it can be claimed, then whatever waits, until nothing does."""
-        self.supervisor.run(task_id)
+        self._supervisor.run(task_id)
         refusals = 0
-        while refusals < _MOST_REFUSALS and not self.supervisor.is_stopping:
-            following = self._next()
+        while refusals < _MOST_REFUSALS and not self._supervisor.is_stopping:
+            following = self._next(is_at_work=True)
             if following is None:
                 return
             # Another worker may have been faster; a worker out of service is always refused.
-            refusals = 0 if self.supervisor.run(following) else refusals + 1
+            refusals = 0 if self._supervisor.run(following) else refusals + 1
 
-    def _next(self) -> int | None:
+    def look(self) -> None:
+        """Begin without a doorbell, if something waits."""
+        task_id = self._next(is_at_work=False)
+        if task_id is not None:
+            self.begin(task_id)
+
+    def _next(self, *, is_at_work: bool) -> int | None:
         try:
-            return self._store.next_queued(self._queue, self.supervisor.worker, is_at_work=True)
+            return self._store.next_queued(
+                self._queue, self._supervisor.worker, is_at_work=is_at_work
+            )
         except DatabaseUnavailable as error:
-            _log.warning("cannot look for more work: %s", error.detail)
+            _log.warning("cannot look for work: %s", error.detail)
             return None
 
 
 class Poller(threading.Thread):
     """Looks for queued tasks itself when idle: a lost broker costs latency, never work."""
 
-    def __init__(
-        self,
-        store: TaskStore,
-        shift: Shift,
-        attendance: "Attendance",
-        *,
-        poll_seconds: float,
-    ) -> None:
+    def __init__(self, shift: Shift, attendance: "Attendance", *, poll_seconds: float) -> None:
         super().__init__(name="poller", daemon=True)
-        self._store = store
         self._shift = shift
-        self._supervisor = shift.supervisor
         self._attendance = attendance
         self._poll_seconds = poll_seconds
         self._stopping = threading.Event()
@@ -150,21 +154,12 @@ class Poller(threading.Thread):
         while not self._stopping.wait(self._poll_seconds):
             if not self._attendance.is_in_service():
                 os.kill(os.getpid(), signal.SIGTERM)  # started again, it waits for its release
-            elif not self._supervisor.is_busy:
-                self._look()
+            elif not self._shift.is_on:
+                self._shift.look()
 
     def stop(self) -> None:
         """Stop looking."""
         self._stopping.set()
-
-    def _look(self) -> None:
-        try:
-            task_id = self._store.next_queued(self._attendance.node.queue, self._supervisor.worker)
-        except DatabaseUnavailable as error:
-            _log.warning("cannot look for work: %s", error.detail)
-            return
-        if task_id is not None:
-            self._shift.begin(task_id)
 
 
 class Attendance:

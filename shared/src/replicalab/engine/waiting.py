@@ -90,16 +90,17 @@ def next_waiting(
 
 def _rung_for(session: Session, queue: Queue, condition: sa.ColumnElement[bool]) -> int | None:
     return session.scalar(
-        sa.select(TaskRow.id)
-        .where(
-            TaskRow.queue == queue,
-            TaskRow.state == TaskState.QUEUED,
-            TaskRow.dispatched_at.is_not(None),
-            TaskRow.held.is_(False),
-            condition,
-        )
+        _queued(queue)
+        .where(TaskRow.dispatched_at.is_not(None), condition)
         .order_by(TaskRow.dispatched_at, TaskRow.id)
         .limit(1)
+    )
+
+
+def _queued(queue: Queue) -> sa.Select[int]:
+    """Tasks that may run as soon as somebody takes them."""
+    return sa.select(TaskRow.id).where(
+        TaskRow.queue == queue, TaskRow.state == TaskState.QUEUED, TaskRow.held.is_(False)
     )
 
 
@@ -139,12 +140,9 @@ def _oldest(
 ) -> list[int]:
     return list(
         session.scalars(
-            sa.select(TaskRow.id)
+            _queued(queue)
             .where(
-                TaskRow.queue == queue,
-                TaskRow.state == TaskState.QUEUED,
                 TaskRow.dispatched_at.is_(None),
-                TaskRow.held.is_(False),
                 TaskRow.priority == lane.priority,
                 TaskRow.owner == lane.owner,
                 *conditions,
