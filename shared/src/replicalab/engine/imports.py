@@ -113,9 +113,8 @@ class Imports(ABC, Generic[Row, Read, ImportingSpec]):
                 note_whole(session, [spec.file.sha256])
                 import_id = self._submit(session, spec, owner, owner_id, project_id)
             if not self._artifacts.is_present(spec.file):
-                source.store(
-                    self._artifacts.objects
-                )  # somebody had removed the same file meanwhile
+                # Somebody had removed the same file meanwhile.
+                source.store(self._artifacts.objects)
         except BaseException:
             self._remove_unused(spec.file)
             raise

@@ -5,8 +5,7 @@ and the key it had, so that no plan, no input, no checkpoint and no repair ever 
 """
 
 import hashlib
-import io
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable
 from datetime import datetime
 from typing import BinaryIO, cast
 from uuid import UUID
@@ -39,6 +38,7 @@ from replicalab.engine.orphans import lock_marks
 from replicalab.file_errors import InvalidExport
 from replicalab.planning.keys import canonical_json
 from replicalab.storage.artifacts import ArtifactStore
+from replicalab.storage.objects import ChunkReader
 
 LONGEST_TOLD = 10_000
 """Characters of what another installation says of a failure."""
@@ -106,29 +106,9 @@ class Restorations:
     def _store(self, archive: ExportArchive, files: Iterable[ArchivedFile]) -> None:
         archive.rewind()
         for file in files:
-            ref, pieces = file.ref, archive.pieces(file.path, file.ref)
-            body = cast(BinaryIO, io.BufferedReader(_Pieces(pieces)))
+            ref = file.ref
+            body = cast(BinaryIO, ChunkReader(archive.pieces(file.path, ref)))
             self._artifacts.objects.put_file(ref.store_key, body, ref.size_bytes, ref.media_type)
-
-
-class _Pieces(io.RawIOBase):
-    """Pieces as a file that is read once."""
-
-    def __init__(self, pieces: Iterator[bytes]) -> None:
-        self._pieces = pieces
-        self._held = memoryview(b"")
-
-    def readable(self) -> bool:
-        return True
-
-    def readinto(self, buffer: object) -> int:
-        target = memoryview(cast(bytearray, buffer))
-        if not self._held:
-            self._held = memoryview(next(self._pieces, b""))
-        count = min(len(target), len(self._held))
-        target[:count] = self._held[:count]
-        self._held = self._held[count:]
-        return count
 
 
 def imported_key(experiment_id: UUID, key: TaskKey) -> TaskKey:

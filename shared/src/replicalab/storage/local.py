@@ -4,12 +4,13 @@ import stat
 import tempfile
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
-from datetime import UTC, datetime
+from datetime import datetime
 from pathlib import Path
 from typing import BinaryIO
 
 from replicalab.errors import ArtifactNotFound
 from replicalab.storage.local_files import (
+    modified_at,
     read_pieces,
     sync_folder,
     unavailable_on_failure,
@@ -106,7 +107,7 @@ class LocalObjectStore:
                     continue
                 if stat.S_ISREG(status.st_mode):
                     key = path.relative_to(self._folder).as_posix()
-                    yield StoredObject(key, status.st_size, _whole_seconds(status.st_mtime))
+                    yield StoredObject(key, status.st_size, modified_at(status))
 
     def abort_uploads(self, before: datetime) -> int:
         """Remove files that somebody who is gone has left in the middle of being written."""
@@ -114,7 +115,7 @@ class LocalObjectStore:
         with unavailable_on_failure(self._temporary):
             for path in self._temporary.iterdir():
                 try:
-                    if _whole_seconds(path.lstat().st_mtime) < before:
+                    if modified_at(path.lstat()) < before:
                         path.unlink()
                         removed += 1
                 except FileNotFoundError:  # finished meanwhile
@@ -156,7 +157,3 @@ class LocalObjectStore:
         self._make_folder(folder.parent)
         folder.mkdir(mode=0o700, exist_ok=True)
         sync_folder(folder.parent)
-
-
-def _whole_seconds(timestamp: float) -> datetime:
-    return datetime.fromtimestamp(int(timestamp), UTC)

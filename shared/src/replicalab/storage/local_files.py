@@ -4,6 +4,7 @@ import os
 import tempfile
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import BinaryIO
 
@@ -44,6 +45,11 @@ def read_pieces(file: BinaryIO, count: int | None = None) -> Iterator[bytes]:
             if count is not None:
                 count -= len(chunk)
             yield chunk
+
+
+def modified_at(status: os.stat_result) -> datetime:
+    """When a file was last written, or a folder's list changed; whole seconds, as S3 tells."""
+    return datetime.fromtimestamp(int(status.st_mtime), UTC)
 
 
 def sync_folder(folder: Path) -> None:

@@ -3,12 +3,17 @@
 import shutil
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import suppress
-from datetime import UTC, datetime
+from datetime import datetime
 from pathlib import Path
 from uuid import UUID, uuid4
 
 from replicalab.file_errors import UploadExpired
-from replicalab.storage.local_files import read_pieces, unavailable_on_failure, write_whole
+from replicalab.storage.local_files import (
+    modified_at,
+    read_pieces,
+    unavailable_on_failure,
+    write_whole,
+)
 from replicalab.storage.parts import StoredPart
 from replicalab.storage.presigning import PresignedPut
 
@@ -99,7 +104,7 @@ class LocalPartStore:
         removed = 0
         with unavailable_on_failure(self._folder):
             for folder in self._folder.iterdir():
-                if datetime.fromtimestamp(int(folder.stat().st_mtime), UTC) < before:
+                if modified_at(folder.stat()) < before:
                     shutil.rmtree(folder)
                     removed += 1
         return removed
