@@ -7,17 +7,12 @@ from fastapi import Depends, Request
 from pydantic import BaseModel, TypeAdapter
 
 from replicalab import errors
+from replicalab_api.http.json_bodies import JSON_BODY_ERRORS
 from replicalab_api.http.openapi import json_body
 from replicalab_api.http.problems import responses
 from replicalab_api.identity.services import AccountServices
 
-BODY = responses(
-    errors.InvalidJson,
-    errors.BodyTooLarge,
-    errors.UnsupportedMediaType,
-    errors.InvalidRequest,
-    errors.NonFiniteNumber,
-)
+BODY = responses(*JSON_BODY_ERRORS)
 USUAL = responses(errors.DatabaseUnavailable, errors.InvalidRequest)
 
 

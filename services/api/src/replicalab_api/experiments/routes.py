@@ -42,7 +42,7 @@ from replicalab_api.experiments.service import list_page
 from replicalab_api.http.conditional import is_fresh
 from replicalab_api.http.downloads import artifact_response
 from replicalab_api.http.idempotency import idempotency_key
-from replicalab_api.http.json_bodies import JsonBody
+from replicalab_api.http.json_bodies import JSON_BODY_ERRORS, JsonBody
 from replicalab_api.http.openapi import json_body, links
 from replicalab_api.http.paging import Cursors
 from replicalab_api.http.problems import responses
@@ -59,11 +59,7 @@ SpecBody = Annotated[ExperimentSpec | TrainingSpec, Depends(JsonBody(SPEC))]
 IfNoneMatch = Annotated[str | None, Header(description="ETags of copies that you have.")]
 
 BODY_ERRORS = (
-    errors.InvalidJson,
-    errors.BodyTooLarge,
-    errors.UnsupportedMediaType,
-    errors.InvalidRequest,
-    errors.NonFiniteNumber,
+    *JSON_BODY_ERRORS,
     errors.IncompatibleParts,
     errors.UnknownGenerator,
 )

@@ -9,7 +9,6 @@ from sqlalchemy.orm import Session
 
 from replicalab.crates.documents import Export
 from replicalab.crates.reading import ExportArchive
-from replicalab.db.accounts import ProjectRow
 from replicalab.db.database import Database
 from replicalab.db.models import ExperimentRow
 from replicalab.domain.accounts import DEFAULT_PROJECT_ID, Principal, Role
@@ -32,8 +31,9 @@ from replicalab.engine.experiments import Experiments
 from replicalab.engine.exports import export_of
 from replicalab.engine.restoring import Restorations
 from replicalab.errors import ExperimentNotFound, IllegalTransition
-from replicalab.refusals import Forbidden, PreconditionFailed, ProjectNotFound
+from replicalab.refusals import Forbidden, PreconditionFailed
 from replicalab_api.identity import audit
+from replicalab_api.identity.projects import check_may_add, check_visible
 
 
 class LabExperiments:
@@ -98,15 +98,13 @@ class VisibleExperiments:
         self, spec: ExperimentSpec | TrainingSpec, *, project_id: UUID = DEFAULT_PROJECT_ID
     ) -> PlanRead:
         """What ``submit`` would do; raises ``ProjectNotFound``."""
-        self._must_see_project(project_id)
+        check_visible(self._database, self._caller, project_id)
         return self._experiments.validate(spec, project_id=project_id)
 
     def get(self, experiment_id: UUID) -> ExperimentRead:
         """The experiment."""
         with self._database.transaction() as session:  # one: this is what is asked most often
-            if experiment_id not in self._seen:
-                self._authorise(session, experiment_id, for_change=False)
-            self._seen.add(experiment_id)
+            self._see(session, experiment_id)
             return self._experiments.read(session, experiment_id)
 
     def list(
@@ -221,8 +219,7 @@ class VisibleExperiments:
 
     def check_import(self, project_id: UUID) -> None:
         """Raise ``ProjectNotFound`` or ``Forbidden`` unless the caller may add to the project."""
-        self._must_see_project(project_id)
-        self._caller.require_in(project_id, Role.RESEARCHER)
+        check_may_add(self._database, self._caller, project_id)
 
     def restore(
         self, archive: ExportArchive, sha256: str, *, project_id: UUID
@@ -249,19 +246,15 @@ class VisibleExperiments:
         self._must_see(experiment_id)
         return self._experiments.events(experiment_id, after=after, limit=limit)
 
-    def _must_see_project(self, project_id: UUID) -> None:
-        if project_id in self._caller.projects:
-            return
-        with self._database.transaction() as session:
-            if self._caller.is_admin and session.get(ProjectRow, project_id) is not None:
-                return
-        raise ProjectNotFound("You have no project with this id.")
-
     def _must_see(self, experiment_id: UUID) -> None:
         """Raise ``ExperimentNotFound`` unless the caller sees it; asked once a request."""
         if experiment_id not in self._seen:
             with self._database.transaction() as session:
-                self._authorise(session, experiment_id, for_change=False)
+                self._see(session, experiment_id)
+
+    def _see(self, session: Session, experiment_id: UUID) -> None:
+        if experiment_id not in self._seen:
+            self._authorise(session, experiment_id, for_change=False)
             self._seen.add(experiment_id)
 
     def _must_change(self, experiment_id: UUID, action: str) -> Callable[[Session], None]:

@@ -22,6 +22,15 @@ from replicalab_api.http.validation import MAX_ITEMS, Item, body_items, pointer_
 
 MAX_DEPTH = 64
 
+JSON_BODY_ERRORS = (
+    InvalidJson,
+    BodyTooLarge,
+    UnsupportedMediaType,
+    InvalidRequest,
+    NonFiniteNumber,
+)
+"""What reading a ``JsonBody`` raises."""
+
 Value = TypeVar("Value")
 
 

@@ -21,11 +21,31 @@ def _read(row: ProjectRow, role: Role | None) -> ProjectRead:
     return ProjectRead(id=row.id, name=row.name, role=role, created_at=row.created_at)
 
 
-def _visible(session: Session, caller: Principal, project_id: UUID) -> ProjectRow:
+def visible_project(session: Session, caller: Principal, project_id: UUID) -> ProjectRow:
+    """A project that ``caller`` sees; raises ``ProjectNotFound``."""
     row = session.get(ProjectRow, project_id)
     if row is None or caller.role_in(project_id) is None:
         raise ProjectNotFound("You have no project with this id.")
     return row
+
+
+def check_visible(database: Database, caller: Principal, project_id: UUID) -> None:
+    """Raise ``ProjectNotFound`` unless ``caller`` sees the project."""
+    if project_id in caller.projects:  # there is no membership without its project
+        return
+    with database.transaction() as session:
+        visible_project(session, caller, project_id)
+
+
+def check_may_add(database: Database, caller: Principal, project_id: UUID) -> None:
+    """Refuse callers who may not bring or submit anything to a project.
+
+    Raises:
+        ProjectNotFound: The caller is no member of the project.
+        Forbidden: The caller may only look at the project.
+    """
+    check_visible(database, caller, project_id)
+    caller.require_in(project_id, Role.RESEARCHER)
 
 
 class Projects:
@@ -45,7 +65,7 @@ class Projects:
     def get(self, caller: Principal, project_id: UUID) -> ProjectRead:
         """A project, or ``ProjectNotFound``."""
         with self._database.transaction() as session:
-            row = _visible(session, caller, project_id)
+            row = visible_project(session, caller, project_id)
             return _read(row, caller.projects.get(project_id))
 
     def create(self, caller: Principal, new: NewProject) -> ProjectRead:
@@ -70,7 +90,7 @@ class Projects:
     def members(self, caller: Principal, project_id: UUID) -> Sequence[MemberRead]:
         """Everybody in a project, by name; raises ``ProjectNotFound``."""
         with self._database.transaction() as session:
-            _visible(session, caller, project_id)
+            visible_project(session, caller, project_id)
             rows = session.execute(
                 sa.select(UserRow, MembershipRow.role)
                 .join(MembershipRow, MembershipRow.user_id == UserRow.id)
@@ -90,7 +110,7 @@ class Projects:
             UserNotFound: No such user.
         """
         with self._database.transaction() as session:
-            _visible(session, caller, project_id)
+            visible_project(session, caller, project_id)
             caller.require_in(project_id, Role.MAINTAINER)
             user = session.get(UserRow, user_id)
             if user is None:
@@ -109,7 +129,7 @@ class Projects:
     def remove_member(self, caller: Principal, project_id: UUID, user_id: UUID) -> None:
         """Take a user out of a project; that they are no member is no error."""
         with self._database.transaction() as session:
-            _visible(session, caller, project_id)
+            visible_project(session, caller, project_id)
             caller.require_in(project_id, Role.MAINTAINER)
             session.execute(
                 sa.delete(MembershipRow).where(

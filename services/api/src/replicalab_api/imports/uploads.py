@@ -20,7 +20,7 @@ from replicalab.file_errors import UploadNotFound
 from replicalab.storage.parts import PRESIGNED_SECONDS
 from replicalab.storage.sources import ObjectSource
 from replicalab_api.identity import audit
-from replicalab_api.imports.projects import check_project
+from replicalab_api.identity.projects import check_may_add
 
 _log = logging.getLogger(__name__)
 ROOT = "/v1/uploads"
@@ -63,7 +63,7 @@ class LabUploads:
             QuotaExceeded: The caller has used up their compute.
             TooManyUploads: The caller has too many that are not imported yet.
         """
-        check_project(self._database, caller, new.project_id)
+        check_may_add(self._database, caller, new.project_id)
         largest = self._max_bytes[new.kind]
         if new.size_bytes > largest:
             raise BodyTooLarge(

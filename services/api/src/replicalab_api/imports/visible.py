@@ -11,7 +11,7 @@ from replicalab.engine.imports import ImportingSpec, Imports, Read, Row
 from replicalab.refusals import Forbidden
 from replicalab.storage.sources import Source
 from replicalab_api.identity import audit
-from replicalab_api.imports.projects import check_project
+from replicalab_api.identity.projects import check_may_add
 
 
 class LabImports(Generic[Row, Read, ImportingSpec]):
@@ -29,7 +29,7 @@ class LabImports(Generic[Row, Read, ImportingSpec]):
             Forbidden: The caller may only look at the project.
             NameTaken: The project has one of this name.
         """
-        check_project(self._database, caller, project_id)
+        check_may_add(self._database, caller, project_id)
         self._imports.check_name(project_id, name)
 
     def bring(

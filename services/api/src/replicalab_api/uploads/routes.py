@@ -20,7 +20,7 @@ from replicalab.domain.upload_resources import (
     UploadRead,
 )
 from replicalab_api.http.authentication import Caller
-from replicalab_api.http.json_bodies import JsonBody
+from replicalab_api.http.json_bodies import JSON_BODY_ERRORS, JsonBody
 from replicalab_api.http.openapi import json_body
 from replicalab_api.http.problems import responses
 from replicalab_api.http.uploads import MEDIA_TYPE, received
@@ -43,13 +43,7 @@ PARTS: TypeAdapter[NewParts] = TypeAdapter(NewParts)
 Service = Annotated[LabUploads, Depends(_uploads)]
 UploadId = Annotated[UUID, PathParameter(description="``id`` of the upload.")]
 LIVING = responses(file_errors.UploadNotFound, file_errors.UploadExpired)
-JSON_BODY = responses(
-    errors.InvalidJson,
-    errors.BodyTooLarge,
-    errors.UnsupportedMediaType,
-    errors.InvalidRequest,
-    errors.NonFiniteNumber,
-)
+JSON_BODY = responses(*JSON_BODY_ERRORS)
 EXAMPLES = {
     "data set": {
         "summary": "A data set of a gigabyte, for the default project",

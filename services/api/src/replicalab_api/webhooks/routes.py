@@ -12,7 +12,7 @@ from pydantic import TypeAdapter
 from replicalab import errors, refusals
 from replicalab.domain.webhook_resources import DeliveryRead, NewWebhookRead, WebhookRead
 from replicalab_api.http.authentication import Caller
-from replicalab_api.http.json_bodies import JsonBody
+from replicalab_api.http.json_bodies import JSON_BODY_ERRORS, JsonBody
 from replicalab_api.http.openapi import json_body
 from replicalab_api.http.problems import responses
 from replicalab_api.webhooks.deliveries import LabDeliveries
@@ -57,11 +57,7 @@ EXAMPLES = {
     "",
     status_code=HTTPStatus.CREATED,
     responses=responses(
-        errors.InvalidJson,
-        errors.BodyTooLarge,
-        errors.UnsupportedMediaType,
-        errors.InvalidRequest,
-        errors.NonFiniteNumber,
+        *JSON_BODY_ERRORS,
         errors.ExperimentNotFound,
         refusals.ProjectNotFound,
         refusals.TooManyWebhooks,

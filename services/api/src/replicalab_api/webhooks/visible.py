@@ -20,8 +20,9 @@ from replicalab.domain.webhook_resources import (
     WebhookRead,
 )
 from replicalab.errors import ExperimentNotFound
-from replicalab.refusals import Forbidden, ProjectNotFound, TooManyWebhooks, WebhookNotFound
+from replicalab.refusals import Forbidden, TooManyWebhooks, WebhookNotFound
 from replicalab_api.identity import audit
+from replicalab_api.identity.projects import visible_project
 from replicalab_api.webhooks.addresses import AddressPolicy
 from replicalab_api.webhooks.requests import NewWebhook
 from replicalab_api.webhooks.signatures import WebhookSecrets
@@ -48,7 +49,7 @@ class LabWebhooks:
             TooManyWebhooks: The project has many already.
         """
         with self._database.transaction() as session:
-            _must_see_project(session, caller, new.project_id)
+            visible_project(session, caller, new.project_id)
         caller.require_in(new.project_id, Role.RESEARCHER)
         # Names are resolved outside of any transaction: that may take long.
         self._policy.resolve(self._policy.check_url(new.url))
@@ -134,11 +135,6 @@ def read_delivery(row: DeliveryRow) -> DeliveryRead:
 def _may_change(row: WebhookRow, caller: Principal) -> bool:
     role = caller.role_in(row.project_id)
     return row.owner_id == caller.user_id or (role is not None and role.includes(Role.MAINTAINER))
-
-
-def _must_see_project(session: Session, caller: Principal, project_id: UUID) -> None:
-    if caller.role_in(project_id) is None or session.get(ProjectRow, project_id) is None:
-        raise ProjectNotFound("You have no project with this id.")
 
 
 def seen(
