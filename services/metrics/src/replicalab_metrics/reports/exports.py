@@ -6,8 +6,7 @@ import json
 
 from replicalab.domain.measures import Measurement
 from replicalab_metrics.reports.claim_table import claims_document
-from replicalab_metrics.reports.claims import judge
-from replicalab_metrics.reports.comparisons import comparisons, comparisons_document
+from replicalab_metrics.reports.comparisons import comparisons_document
 from replicalab_metrics.reports.study import Study
 
 COLUMNS = (
@@ -60,8 +59,8 @@ def results_json(study: Study) -> bytes:
         "spec": study.spec.model_dump(mode="json"),
         "spec_sha256": study.spec_sha256,
         "measurements": [each.model_dump(mode="json") for each in study.measurements],
-        "claims": claims_document(judge(study.measurements)),
-        "comparisons": comparisons_document(comparisons(study.measurements)),
+        "claims": claims_document(study.judgements),
+        "comparisons": comparisons_document(study.comparisons),
     }
     return json.dumps(document, indent=1, allow_nan=False, ensure_ascii=False).encode()
 

@@ -10,9 +10,7 @@ from jinja2 import Environment, StrictUndefined
 from markupsafe import Markup
 
 from replicalab_metrics.reports.claim_table import claim_rows, comparison_rows
-from replicalab_metrics.reports.claims import judge
 from replicalab_metrics.reports.comparability import unlike_values
-from replicalab_metrics.reports.comparisons import comparisons
 from replicalab_metrics.reports.illustrations import Illustration
 from replicalab_metrics.reports.methods import methods
 from replicalab_metrics.reports.spaces import space_sentence
@@ -34,8 +32,8 @@ def report_page(study: Study, figures: Sequence[Illustration]) -> bytes:
     page = template.render(
         study=study,
         description=describe(study.spec),
-        claims=claim_rows(judge(study.measurements), [figure.slug for figure in figures]),
-        comparisons=comparison_rows(comparisons(study.measurements)),
+        claims=claim_rows(study.judgements, [figure.slug for figure in figures]),
+        comparisons=comparison_rows(study.comparisons),
         table=result_table(study.measurements),
         warnings=unlike_values(study.measurements),
         figures=[(figure, _data_uri(figure)) for figure in figures],

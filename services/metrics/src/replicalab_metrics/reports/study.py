@@ -1,8 +1,9 @@
 """Everything a report is made of, read once and checked to belong together."""
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 
@@ -17,6 +18,8 @@ from replicalab.planning.keys import digest_of
 from replicalab.storage.image_sets import ImageSet
 from replicalab.storage.projections import Projection
 from replicalab_metrics.figures.images import first_of_each_class
+from replicalab_metrics.reports.claims import Judgement, judge
+from replicalab_metrics.reports.comparisons import Comparison, comparisons
 
 OF_THE_REAL_CLASSIFIER = frozenset(
     {
@@ -29,7 +32,7 @@ OF_THE_REAL_CLASSIFIER = frozenset(
 """Answers of the real-trained classifier, whatever space images are compared in."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Study:
     """A replication study and all it found.
 
@@ -87,6 +90,16 @@ class Study:
             if "extractor_sha256" in each.recipe
             and (each.name in OF_THE_REAL_CLASSIFIER) == are_answers
         }
+
+    @cached_property
+    def judgements(self) -> Sequence[Judgement]:
+        """How the claims of the papers fare; found once, for page and numbers."""
+        return judge(self.measurements)
+
+    @cached_property
+    def comparisons(self) -> Sequence[Comparison]:
+        """Accuracy between single sets; seconds of tests where there are many."""
+        return comparisons(self.measurements)
 
     @property
     def spec_sha256(self) -> str:
