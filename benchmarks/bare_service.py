@@ -50,31 +50,39 @@ Opened = Annotated[Session, Depends(opened)]
 Sent = Annotated[ExperimentSpec, Depends(sent)]
 
 
+def added(session: Session, spec: ExperimentSpec) -> ExperimentRow:
+    """A new row, not yet written."""
+    row = ExperimentRow(
+        id=uuid7(), owner="ann", name=spec.name, kind=spec.kind, spec=spec.model_dump(mode="json")
+    )
+    session.add(row)
+    return row
+
+
+def shown(row: ExperimentRow) -> Stored:
+    """What is answered."""
+    return Stored(id=row.id, name=row.name, state=row.state, spec=row.spec)
+
+
 @app.get("/bare/{row_id}")
 def read(row_id: UUID, session: Opened) -> Stored:
     """A row by its key."""
     row = session.get_one(ExperimentRow, row_id)
-    return Stored(id=row.id, name=row.name, state=row.state, spec=row.spec)
+    return shown(row)
 
 
 @app.post("/bare", status_code=201)
 def write(spec: Sent, session: Opened) -> Stored:
     """One row."""
-    row = ExperimentRow(
-        id=uuid7(), owner="ann", name=spec.name, kind=spec.kind, spec=spec.model_dump(mode="json")
-    )
-    session.add(row)
+    row = added(session, spec)
     session.commit()
-    return Stored(id=row.id, name=row.name, state=row.state, spec=row.spec)
+    return shown(row)
 
 
 @app.post("/bare/planned", status_code=201)
 def write_planned(spec: Sent, session: Opened) -> Stored:
     """All rows that the gateway would write for a study of new tasks."""
-    row = ExperimentRow(
-        id=uuid7(), owner="ann", name=spec.name, kind=spec.kind, spec=spec.model_dump(mode="json")
-    )
-    session.add(row)
+    row = added(session, spec)
     session.flush()
     tasks = plan(spec).tasks
     written = session.execute(
@@ -111,7 +119,7 @@ def write_planned(spec: Sent, session: Opened) -> Stored:
         ],
     )
     session.commit()
-    return Stored(id=row.id, name=row.name, state=row.state, spec=row.spec)
+    return shown(row)
 
 
 if __name__ == "__main__":

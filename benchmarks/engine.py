@@ -9,7 +9,6 @@ child process and PostgreSQL, against Celery alone on the same broker (``plain_c
 """
 
 import argparse
-import os
 import statistics
 import time
 from collections.abc import Callable, Mapping, Sequence
@@ -18,8 +17,9 @@ from pathlib import Path
 
 import redis
 import sqlalchemy as sa
-from lab_servers import LabServers, lab_servers
-from rounds import machine, print_table, ratio
+from celery import Celery
+from lab_servers import LabServers, lab_servers, tidy
+from rounds import machine, print_table, ratio, turns
 
 from replicalab.db.database import Database
 from replicalab.db.models import TaskRow
@@ -41,6 +41,9 @@ TASKS_OF_A_STUDY = 100
 LIMIT_SECONDS = 1800.0
 SPEC = ExperimentSpec(name="tasks without work", t_re=(0,), classifier_seeds=(0,))
 OURS, CELERY, DURABLE = "ReplicaLab", "Celery, results in Valkey", "Celery, results in PostgreSQL"
+NOTHING = "plain.do_nothing"
+"""The name of the task in ``plain_celery.py``, whose settings are the worker's."""
+
 OWNERS = 50
 RELEASES = 40
 
@@ -71,10 +74,8 @@ def measure_tasks(arguments: argparse.Namespace) -> None:
         seconds: dict[str, list[float]] = {name: [] for name in contestants}
         for run in contestants.values():
             run(TASKS_OF_A_STUDY)
-        for number in range(arguments.rounds):
-            order = list(contestants)
-            for name in order[number % 3 :] + order[: number % 3]:
-                seconds[name].append(contestants[name](arguments.tasks))
+        for name in turns(list(contestants), arguments.rounds):
+            seconds[name].append(contestants[name](arguments.tasks))
     ours = seconds[OURS]
     print_table(
         ["what", "tasks", "n", "ms a task", "spread", "tasks/s", "throughput, ours in theirs"],
@@ -137,16 +138,11 @@ def submit(database: Database, artifacts: ArtifactStore, numbers: Sequence[int])
 
 def database_backend(servers: LabServers) -> str:
     """The URL by which Celery's own backend reaches a database of its own."""
-    engine = sa.create_engine(sqlalchemy_url(servers.database_url), isolation_level="AUTOCOMMIT")
+    engine = sa.create_engine(servers.sqlalchemy_url, isolation_level="AUTOCOMMIT")
     with engine.connect() as connection:
         connection.execute(sa.text("CREATE DATABASE celery"))
     engine.dispose()
-    return "db+" + sqlalchemy_url(servers.database_url.rpartition("/")[0] + "/celery")
-
-
-def sqlalchemy_url(url: str) -> str:
-    """``url`` with the driver that is installed."""
-    return url.replace("postgresql://", "postgresql+psycopg://")
+    return "db+" + servers.sqlalchemy_url.rpartition("/")[0] + "/celery"
 
 
 def celery_contestant(servers: LabServers, name: str, results_url: str) -> Callable[[int], float]:
@@ -156,9 +152,6 @@ def celery_contestant(servers: LabServers, name: str, results_url: str) -> Calla
         "RESULTS_URL": results_url,
         "KEY_PREFIX": f"{name}:",
     }
-    os.environ.update(variables)
-    from plain_celery import Celery, do_nothing  # noqa: PLC0415 (reads the environment)
-
     app = Celery("sender", broker=servers.broker_url, backend=results_url, set_as_current=False)
     app.conf.broker_transport_options = {"global_keyprefix": variables["KEY_PREFIX"]}
     app.conf.result_backend_transport_options = {"global_keyprefix": variables["KEY_PREFIX"]}
@@ -167,7 +160,7 @@ def celery_contestant(servers: LabServers, name: str, results_url: str) -> Calla
 
     def run(tasks: int) -> float:
         began = time.perf_counter()
-        sent = [app.send_task(do_nothing.name, args=[number]) for number in range(tasks)]
+        sent = [app.send_task(NOTHING, args=[number]) for number in range(tasks)]
         wait_until(sent[-1].ready)  # one process runs them in the order in which they came
         return time.perf_counter() - began
 
@@ -216,8 +209,7 @@ def let_wait(database: Database, number: int) -> None:
             ),
             {"owners": OWNERS, "first": there + 1, "last": number},
         )
-    with database.engine.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
-        connection.execute(sa.text("VACUUM ANALYZE tasks"))
+    tidy(database, "tasks")
 
 
 def releases(database: Database, dispatcher: Dispatcher, broker_url: str) -> list[float]:

@@ -19,8 +19,8 @@ from pathlib import Path
 import httpx
 import sqlalchemy as sa
 from http_load import Load, load, load_beside_streams, request
-from lab_servers import LabServers, lab_servers
-from rounds import machine, print_table, ratio
+from lab_servers import LabServers, lab_servers, tidy
+from rounds import machine, print_table, ratio, turns
 
 from replicalab.db.database import Database
 from replicalab.stack.ports import free_port
@@ -100,12 +100,11 @@ def measure_endpoints(arguments: argparse.Namespace) -> None:
     with lab_servers() as servers:
         gateway, port = Gateway(servers), free_port()
         bare = f"http://127.0.0.1:{port}"
-        database = servers.database_url.replace("postgresql://", "postgresql+psycopg://")
         servers.start(
             "bare",
             ["-m", "bare_service"],
             lambda: is_up(f"{bare}/docs"),
-            {"BARE_PORT": str(port), "BARE_DATABASE_URL": database},
+            {"BARE_PORT": str(port), "BARE_DATABASE_URL": servers.sqlalchemy_url},
         )
         row = post(f"{bare}/bare", study(0)).json()["id"]
         here = gateway.experiment()
@@ -159,14 +158,11 @@ def sender(
 
 def in_turns(contestants: Mapping[str, Callable[[], Load]], rounds: int) -> dict[str, list[Load]]:
     """Every contestant once a round, in an order that rotates, after one that warms up."""
-    names = list(contestants)
-    loads: dict[str, list[Load]] = {name: [] for name in names}
-    for name in names:
-        contestants[name]()
-    for number in range(rounds):
-        first = number % len(names)
-        for name in names[first:] + names[:first]:
-            loads[name].append(contestants[name]())
+    loads: dict[str, list[Load]] = {name: [] for name in contestants}
+    for send in contestants.values():
+        send()
+    for name in turns(list(contestants), rounds):
+        loads[name].append(contestants[name]())
     return loads
 
 
@@ -261,8 +257,7 @@ def fill(database: Database, number: int) -> None:
             ),
             {"more": number - (there or 0)},
         )
-    with database.engine.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
-        connection.execute(sa.text("VACUUM ANALYZE experiments, experiment_tasks"))
+    tidy(database, "experiments, experiment_tasks")
 
 
 SECTIONS: Mapping[str, Callable[[argparse.Namespace], None]] = {

@@ -9,6 +9,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
+import sqlalchemy as sa
+
+from replicalab.db.database import Database
 from replicalab.db.migrate import upgrade
 from replicalab.stack.postgres import EmbeddedPostgres
 from replicalab.stack.processes import Process, Program, wait_until_ready
@@ -28,6 +31,11 @@ class LabServers:
     _folder: Path
     _stack: ExitStack
 
+    @property
+    def sqlalchemy_url(self) -> str:
+        """The database, by the driver that is installed."""
+        return self.database_url.replace("postgresql://", "postgresql+psycopg://")
+
     def start(
         self,
         name: str,
@@ -42,6 +50,12 @@ class LabServers:
         self._stack.callback(process.stop)
         wait_until_ready(process, is_ready, timeout_seconds=READY_SECONDS)
         return process
+
+
+def tidy(database: Database, tables: str) -> None:
+    """Let PostgreSQL know how many rows there are now, and where."""
+    with database.engine.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
+        connection.execute(sa.text(f"VACUUM ANALYZE {tables}"))
 
 
 @contextmanager

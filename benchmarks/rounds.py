@@ -8,7 +8,7 @@ import platform
 import statistics
 import subprocess
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from multiprocessing import get_context
 from multiprocessing.connection import Connection
@@ -79,14 +79,18 @@ def _serve(pipe: Connection, build: Builder, arguments: Mapping[str, object]) ->
 
 def take_turns(contestants: Mapping[str, Contestant], rounds: int) -> dict[str, Timing]:
     """Seconds of every contestant over ``rounds`` rounds, in an order that rotates."""
-    names = list(contestants)
-    seconds: dict[str, list[tuple[float, float]]] = {name: [] for name in names}
+    seconds: dict[str, list[tuple[float, float]]] = {name: [] for name in contestants}
+    for name in turns(list(contestants), rounds):
+        contestants[name].start()
+        seconds[name].append(contestants[name].finish())
+    return {name: timing_of(values) for name, values in seconds.items()}
+
+
+def turns(names: Sequence[str], rounds: int) -> Iterator[str]:
+    """Whose turn it is: everybody once a round, in an order that rotates."""
     for number in range(rounds):
         first = number % len(names)
-        for name in names[first:] + names[:first]:
-            contestants[name].start()
-            seconds[name].append(contestants[name].finish())
-    return {name: timing_of(values) for name, values in seconds.items()}
+        yield from (*names[first:], *names[:first])
 
 
 def timing_of(runs: Sequence[tuple[float, float]]) -> Timing:
