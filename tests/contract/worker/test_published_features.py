@@ -1,9 +1,7 @@
 """A study in a published space, planned and run by the handlers of both services."""
 
-import hashlib
 import json
 from pathlib import Path
-from typing import Final
 
 import numpy as np
 import pytest
@@ -11,7 +9,6 @@ import torch
 from PIL import Image
 
 from replicalab.domain import artifacts
-from replicalab.domain.features import FID_INCEPTION_WEIGHTS, InceptionFeatures
 from replicalab.domain.measures import FrechetMeasure, PrecisionRecallMeasure
 from replicalab.domain.specs import ExperimentSpec
 from replicalab.domain.tasks import Queue, TaskKey, TaskKind
@@ -23,8 +20,8 @@ from replicalab_metrics.evaluations import registry as metrics
 from replicalab_worker.pipelines import registry as worker
 from replicalab_worker.pipelines.pinned_files import PinnedFolder
 from replicalab_worker.science.embedding.inception import FidInception
+from tests.fixtures.inception import SHALLOWEST, features_pinned_in, write_weights
 
-DIMENSION: Final = 64
 """Of the shallowest features: quick, and the rest of the path is the same."""
 
 
@@ -38,15 +35,11 @@ def folder(tmp_path: Path) -> Path:
             path.parent.mkdir(parents=True, exist_ok=True)
             Image.fromarray(generator.integers(0, 256, (8, 8, 3), dtype=np.uint8)).save(path)
     torch.manual_seed(0)
-    torch.save(FidInception().state_dict(), tmp_path / FID_INCEPTION_WEIGHTS.file)
-    return tmp_path
+    return write_weights(FidInception(), tmp_path)
 
 
 def test_a_planned_study_in_the_inception_space_is_run_and_reported(folder: Path) -> None:
-    body = (folder / FID_INCEPTION_WEIGHTS.file).read_bytes()
-    features = InceptionFeatures(
-        dimension=DIMENSION, weights_sha256=hashlib.sha256(body).hexdigest()
-    )
+    features = features_pinned_in(folder)
     spec = ExperimentSpec(
         name="inception",
         dataset=describe(folder / "noise"),
@@ -66,7 +59,7 @@ def test_a_planned_study_in_the_inception_space_is_run_and_reported(folder: Path
     for recipe in recipes:
         assert recipe["space"] == "inception-v3 64"
         assert recipe["extractor_sha256"] == features.weights_sha256
-        assert recipe["dimension"] == DIMENSION
+        assert recipe["dimension"] == SHALLOWEST
     page = report[artifacts.REPORT].decode()
     assert "Inception-v3 with the FID weights (Apache License 2.0)" in page
     assert features.weights_sha256 in page

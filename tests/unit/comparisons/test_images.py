@@ -1,6 +1,5 @@
 """Two folders or arrays of images compared in a network that this machine has the weights of."""
 
-import hashlib
 from collections.abc import Callable
 from io import StringIO
 from pathlib import Path
@@ -24,7 +23,7 @@ from replicalab.domain.measures import Measurement
 from replicalab.file_errors import InvalidComparison, WeightsUnavailable
 from replicalab_metrics.measures.frechet import frechet_distance
 from replicalab_worker.science.embedding.inception import FidInception
-from tests.fixtures.inception import random_inception
+from tests.fixtures.inception import features_pinned_in, random_inception, write_weights
 
 pytestmark = pytest.mark.slow  # imports torchvision
 
@@ -39,17 +38,13 @@ def network() -> FidInception:
 
 @pytest.fixture(scope="module")
 def weights(network: FidInception, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    folder = tmp_path_factory.mktemp("weights")
-    torch.save(network.state_dict(), folder / FID_INCEPTION_WEIGHTS.file)
-    return folder
+    return write_weights(network, tmp_path_factory.mktemp("weights"))
 
 
 @pytest.fixture
 def extractor(weights: Path, monkeypatch: pytest.MonkeyPatch) -> InceptionFeatures:
-    """Its shallowest features, which take a fiftieth of the network's time."""
     monkeypatch.setenv("REPLICALAB_WEIGHTS__FOLDER", str(weights))
-    body = (weights / FID_INCEPTION_WEIGHTS.file).read_bytes()
-    return InceptionFeatures(dimension=64, weights_sha256=hashlib.sha256(body).hexdigest())
+    return features_pinned_in(weights)
 
 
 @pytest.fixture(scope="module")

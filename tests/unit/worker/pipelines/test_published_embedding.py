@@ -3,7 +3,6 @@
 import hashlib
 from collections.abc import Callable
 from pathlib import Path
-from typing import Final
 
 import numpy as np
 import pytest
@@ -26,11 +25,14 @@ from replicalab.storage.image_sets import ImageSet
 from replicalab_worker.pipelines.pinned_files import PinnedFolder
 from replicalab_worker.pipelines.published_embedding import PublishedEmbedding
 from replicalab_worker.science.embedding.inception import FidInception
-from tests.fixtures.inception import random_inception
+from tests.fixtures.inception import (
+    SHALLOWEST,
+    features_pinned_in,
+    random_inception,
+    write_weights,
+)
 
 CPU = torch.device("cpu")
-DIMENSION: Final = 64
-"""Of the shallowest features, which take a fiftieth of the network's time."""
 
 
 @pytest.fixture(scope="module")
@@ -40,17 +42,12 @@ def network() -> FidInception:
 
 @pytest.fixture(scope="module")
 def weights(network: FidInception, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A folder with a file of the published form and name, and other weights."""
-    folder = tmp_path_factory.mktemp("weights")
-    torch.save(network.state_dict(), folder / FID_INCEPTION_WEIGHTS.file)
-    return folder
+    return write_weights(network, tmp_path_factory.mktemp("weights"))
 
 
 @pytest.fixture(scope="module")
 def features(weights: Path) -> InceptionFeatures:
-    """The space of those weights, pinned by their digest."""
-    body = (weights / FID_INCEPTION_WEIGHTS.file).read_bytes()
-    return InceptionFeatures(dimension=DIMENSION, weights_sha256=hashlib.sha256(body).hexdigest())
+    return features_pinned_in(weights)
 
 
 def handler(folder: Path) -> PublishedEmbedding:
@@ -79,7 +76,7 @@ def test_features_are_those_of_the_network_in_the_order_of_the_images(
     found = embedded(handler(weights), few, features)
     levels = torch.from_numpy(few.images).permute(0, 3, 1, 2).expand(-1, 3, -1, -1)
     with torch.no_grad():
-        expected = network.features(levels, DIMENSION).numpy()
+        expected = network.features(levels, SHALLOWEST).numpy()
     np.testing.assert_allclose(found.features, np.tile(expected, (2, 1)), rtol=1e-4, atol=1e-5)
     assert found.labels.tolist() == [0, 1, 9] * 2
     assert found.indices.tolist() == [4, 5, 6] * 2
@@ -141,7 +138,7 @@ def test_missing_weights_are_asked_for_by_name_digest_and_folder(
 
 def test_the_published_name_does_not_vouch_for_the_file(weights: Path, few: ImageSet) -> None:
     with pytest.raises(WeightsUnavailable, match="is another file"):
-        embedded(handler(weights), few, InceptionFeatures(dimension=DIMENSION))
+        embedded(handler(weights), few, InceptionFeatures(dimension=SHALLOWEST))
 
 
 def _other_network(path: Path) -> None:
