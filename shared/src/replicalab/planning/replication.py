@@ -12,18 +12,10 @@ asks the real classifier itself reads its answers in any case.
 """
 
 from collections.abc import Iterator
-from dataclasses import dataclass
 from itertools import pairwise
-from typing import assert_never
 
 from replicalab.domain import artifacts
 from replicalab.domain.datasets import DatasetFacts, facts_of
-from replicalab.domain.features import (
-    ClassifierFeatures,
-    DinoFeatures,
-    InceptionFeatures,
-    InDomainFeatures,
-)
 from replicalab.domain.generators import (
     BundledGenerator,
     BundledWeights,
@@ -33,29 +25,14 @@ from replicalab.domain.generators import (
     TrainedGenerator,
     bundled_weights,
 )
-from replicalab.domain.measures import CLASSIFIER_MEASURES, AccuracyMeasure, PcaMeasure
 from replicalab.domain.networks import GeneratorForm
 from replicalab.domain.specs import ExperimentSpec
-from replicalab.domain.tasks import (
-    Evaluate,
-    Project,
-    Reconstruct,
-    Report,
-    TaskInput,
-    TaskKey,
-)
+from replicalab.domain.tasks import Reconstruct, Report, TaskInput, TaskKey
 from replicalab.errors import IncompatibleParts
 from replicalab.planning.builder import Plan, PlanBuilder
-from replicalab.planning.features import (
-    Extractor,
-    Source,
-    TrainedClassifier,
-    add_classifier,
-    add_embedding,
-    add_foreign_classifier,
-    inputs_of,
-)
+from replicalab.planning.features import Source, inputs_of
 from replicalab.planning.importing import add_import, weights_of
+from replicalab.planning.measuring import MeasurementPlanner, StudySets
 from replicalab.planning.training import add_averaging, add_dataset, add_generator_training
 
 SHARD_IMAGES = 500
@@ -75,15 +52,6 @@ def shards(images: int) -> Iterator[tuple[int, int]]:
         yield first, end - first
 
 
-@dataclass(frozen=True, slots=True)
-class _Embedded:
-    """Features of every set of a study, in one space."""
-
-    fakes: dict[int, TaskKey]
-    train: TaskKey
-    test: TaskKey
-
-
 class _ReplicationPlanner:
     def __init__(self, spec: ExperimentSpec, catalogue: Catalogue) -> None:
         self._spec = spec
@@ -95,19 +63,11 @@ class _ReplicationPlanner:
         self._test: Source = (self._dataset, artifacts.TEST_IMAGES)
 
     def plan(self) -> Plan:
-        spec = self._spec
         sets = self._reconstructed_sets()
-        measurements = [
-            evaluation
-            for measure in spec.measures
-            if isinstance(measure, AccuracyMeasure)
-            for evaluation in self._accuracies(measure, sets)
-        ]
-        pca: TaskKey | None = None
-        if any(not isinstance(measure, AccuracyMeasure) for measure in spec.measures):
-            measurements += self._feature_measures(sets)
-            pca = self._projection(sets)
-        self._report(sets, measurements, pca)
+        measuring = MeasurementPlanner(
+            self._builder, self._spec, self._facts, StudySets(self._train, self._test, sets)
+        )
+        self._report(sets, measuring.evaluations(), measuring.projection())
         return self._builder.build()
 
     def _reconstructed_sets(self) -> dict[int, list[Source]]:
@@ -163,89 +123,6 @@ class _ReplicationPlanner:
             )
             yield key, artifacts.RECONSTRUCTED_IMAGES
 
-    def _classifier(self, sources: list[Source], seed: int) -> TrainedClassifier:
-        return add_classifier(
-            self._builder,
-            self._spec.classifier,
-            self._facts,
-            seed,
-            train=sources,
-            test=self._test,
-        )
-
-    def _real_classifier(self) -> TrainedClassifier:
-        return self._classifier([self._train], self._spec.classifier_seeds[0])
-
-    def _extractor(self) -> Extractor:
-        """The network that the study compares images by."""
-        match self._spec.features:
-            case InDomainFeatures():
-                return self._real_classifier()
-            case ClassifierFeatures() as features:
-                return add_foreign_classifier(self._builder, features, self._facts)
-            case InceptionFeatures() | DinoFeatures() as features:
-                return features
-            case _:
-                assert_never(self._spec.features)
-
-    def _embedded(self, sets: dict[int, list[Source]], extractor: Extractor) -> _Embedded:
-        def embed(sources: list[Source]) -> TaskKey:
-            return add_embedding(self._builder, extractor, sources, self._facts.train_images)
-
-        return _Embedded(
-            {t_re: embed(sources) for t_re, sources in sets.items()},
-            embed([self._train]),
-            embed([self._test]),
-        )
-
-    def _accuracies(
-        self, measure: AccuracyMeasure, sets: dict[int, list[Source]]
-    ) -> Iterator[TaskKey]:
-        for t_re, sources in sets.items():
-            runs = [
-                (self._classifier(sources, seed).key, artifacts.TEST_LOGITS)
-                for seed in self._spec.classifier_seeds
-            ]
-            yield self._builder.add(
-                Evaluate(measure=measure, t_re=t_re, sigma=self._sigma(t_re)),
-                inputs_of("runs", runs),
-                work=1,
-            )
-
-    def _feature_measures(self, sets: dict[int, list[Source]]) -> Iterator[TaskKey]:
-        for measure in self._spec.measures:
-            if isinstance(measure, AccuracyMeasure | PcaMeasure):
-                continue
-            asks_classifier = isinstance(measure, CLASSIFIER_MEASURES)
-            extractor = self._real_classifier() if asks_classifier else self._extractor()
-            features = self._embedded(sets, extractor)
-            for t_re, fake in features.fakes.items():
-                yield self._builder.add(
-                    Evaluate(measure=measure, t_re=t_re, sigma=self._sigma(t_re)),
-                    [
-                        *inputs_of("fake", [(fake, artifacts.FEATURES)]),
-                        *inputs_of("train", [(features.train, artifacts.FEATURES)]),
-                        *inputs_of("test", [(features.test, artifacts.FEATURES)]),
-                    ],
-                    work=1,
-                )
-
-    def _projection(self, sets: dict[int, list[Source]]) -> TaskKey | None:
-        for measure in self._spec.measures:
-            if isinstance(measure, PcaMeasure):
-                features = self._embedded(sets, self._extractor())
-                fakes = [
-                    task_input
-                    for t_re, key in features.fakes.items()
-                    for task_input in inputs_of(f"fake:{t_re}", [(key, artifacts.FEATURES)])
-                ]
-                return self._builder.add(
-                    Project(components=measure.components, t_re=tuple(features.fakes)),
-                    [*inputs_of("train", [(features.train, artifacts.FEATURES)]), *fakes],
-                    work=1,
-                )
-        return None
-
     def _report(
         self, sets: dict[int, list[Source]], measurements: list[TaskKey], pca: TaskKey | None
     ) -> None:
@@ -264,9 +141,6 @@ class _ReplicationPlanner:
             ],
             work=1,
         )
-
-    def _sigma(self, t_re: int) -> float:
-        return self._spec.sampler.start_sigma(t_re)
 
 
 def _generator_inputs(key: TaskKey) -> list[TaskInput]:
