@@ -46,6 +46,8 @@ NOTHING = "plain.do_nothing"
 
 OWNERS = 50
 RELEASES = 40
+ROWS_OF_A_STATEMENT = 50_000
+"""What a statement adds well within its time."""
 
 
 def main() -> None:
@@ -195,6 +197,14 @@ def let_wait(database: Database, number: int) -> None:
     """Fill the queue up to ``number`` tasks of many owners."""
     with database.transaction() as session:
         there = session.scalar(sa.select(sa.func.count()).select_from(TaskRow)) or 0
+    for first in range(there + 1, number + 1, ROWS_OF_A_STATEMENT):
+        add_waiting(database, first, min(first + ROWS_OF_A_STATEMENT - 1, number))
+    tidy(database, "tasks")
+
+
+def add_waiting(database: Database, first: int, last: int) -> None:
+    """Tasks number ``first`` to ``last``, in one statement."""
+    with database.transaction() as session:
         session.execute(
             sa.text(
                 """
@@ -207,9 +217,8 @@ def let_wait(database: Database, number: int) -> None:
                 FROM generate_series(:first ::int, :last ::int) AS n
                 """
             ),
-            {"owners": OWNERS, "first": there + 1, "last": number},
+            {"owners": OWNERS, "first": first, "last": last},
         )
-    tidy(database, "tasks")
 
 
 def releases(database: Database, dispatcher: Dispatcher, broker_url: str) -> list[float]:

@@ -7,9 +7,15 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
+import sqlalchemy as sa
 from fastapi.testclient import TestClient
 
+from replicalab.db.database import Database
 from replicalab.domain.tasks import Queue
+from replicalab.engine.journal import EVENTS_CHANNEL
+from replicalab.engine.listener import Listener
+from replicalab_api.experiments.examples import SMALL_STUDY
+from replicalab_api.experiments.news import News
 from replicalab_api.http.wakeups import Wakeups
 
 pytestmark = [pytest.mark.integration, pytest.mark.timeout(60)]
@@ -105,3 +111,75 @@ def test_streams_end_when_the_server_does(
 
 def test_head_of_a_stream_does_not_wait_for_its_end(client: TestClient, submitted: str) -> None:
     assert client.head(f"{submitted}/events").status_code == 200
+
+
+@pytest.fixture
+def listening(database: Database, wakeups: Wakeups) -> Iterator[None]:
+    """What tells a gateway of news."""
+    url = database.engine.url.set(drivername="postgresql").render_as_string(hide_password=False)
+    listener = Listener(url, EVENTS_CHANNEL, News(database, wakeups).spread)
+    listener.start()
+    yield
+    listener.stop()
+    listener.join()
+
+
+@pytest.fixture
+def statements(database: Database) -> Iterator[list[str]]:
+    """Every statement that is sent to the database, with its parameters."""
+    sent: list[str] = []
+
+    def note(_connection: object, _cursor: object, sql: str, values: object, *_: object) -> None:
+        sent.append(f"{sql} {values}")
+
+    sa.event.listen(database.engine, "before_cursor_execute", note)
+    yield sent
+    sa.event.remove(database.engine, "before_cursor_execute", note)
+
+
+def test_a_hold_and_a_change_of_priority_are_news(
+    client: TestClient, submitted: str, listening: None
+) -> None:
+    def change() -> None:
+        time.sleep(0.3)
+        for action in ("hold", "release"):
+            assert client.post(f"{submitted}:{action}").status_code == 200
+        etag = client.get(submitted).headers["ETag"]
+        patch = {"priority": "background"}
+        assert client.patch(submitted, json=patch, headers={"If-Match": etag}).status_code == 200
+        client.post(f"{submitted}:cancel")
+
+    owner = threading.Thread(target=change)
+    owner.start()
+    began = time.monotonic()
+    events = read(client, submitted)
+    owner.join()
+    assert time.monotonic() - began < 10, "nobody woke the stream"
+    changes = [e["data"]["data"] for e in events if e["event"] == "experiment-change"]
+    assert changes == [{"is_held": True}, {"is_held": False}, {"priority": "background"}]
+
+
+def test_streams_cost_nothing_while_others_have_news(
+    client: TestClient,
+    submitted: str,
+    wakeups: Wakeups,
+    listening: None,
+    statements: list[str],
+) -> None:
+    watching = threading.Thread(target=read, args=(client, submitted))
+    watching.start()
+    time.sleep(1.5)
+    statements.clear()
+    time.sleep(1.5)
+    assert not statements, "a stream looks although nothing has happened"
+    study = SMALL_STUDY | {"dataset": {"kind": "digits", "split_seed": 99}}
+    other = client.post("/v1/experiments", json=study).headers["Location"]
+    time.sleep(0.5)
+    statements.clear()
+    client.post(f"{other}:cancel")
+    time.sleep(1)
+    number = submitted.rpartition("/")[2]
+    assert statements
+    assert not [each for each in statements if number in each]
+    wakeups.close()
+    watching.join()

@@ -24,6 +24,7 @@ from replicalab_api.accounts.routers import account_routers, login_router, provi
 from replicalab_api.datasets.routes import router as datasets_router
 from replicalab_api.experiments.changes import router as changes_router
 from replicalab_api.experiments.exports import router as exports_router
+from replicalab_api.experiments.news import News
 from replicalab_api.experiments.routes import router as experiments_router
 from replicalab_api.experiments.visible import LabExperiments
 from replicalab_api.generators.routes import router as generators_router
@@ -172,7 +173,7 @@ def main() -> None:
         ensure_foundation(session)
     wakeups = Wakeups()
     app = gateway(settings, database, wakeups)
-    listener = Listener(url, EVENTS_CHANNEL, wakeups.notify)
+    listener = Listener(url, EVENTS_CHANNEL, News(database, wakeups).spread)
     listener.start()
     try:
         serve(app, wakeups, host=settings.host, port=settings.port)

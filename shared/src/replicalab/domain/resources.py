@@ -169,7 +169,9 @@ class EventRead(Resource):
     id: int
     at: datetime
     kind: str = Field(
-        description="'experiment-state', 'task-state' or 'task-progress'.", examples=["task-state"]
+        description="'experiment-state', 'experiment-change' (its hold or priority), 'task-state' "
+        "or 'task-progress'.",
+        examples=["task-state"],
     )
     task_key: TaskKey | None
     data: dict[str, object]

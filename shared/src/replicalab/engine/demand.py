@@ -11,22 +11,26 @@ from replicalab.domain.priorities import Priority
 from replicalab.engine.journal import Journal
 
 
-def set_priority(session: Session, experiment_id: UUID, priority: Priority) -> None:
+def set_priority(
+    session: Session, journal: Journal, experiment_id: UUID, *, priority: Priority
+) -> None:
     """Give an experiment another class; the caller has locked its tasks."""
     session.execute(
         sa.update(ExperimentRow)
         .where(ExperimentRow.id == experiment_id)
         .values(priority=priority.rank)
     )
+    journal.experiment(experiment_id, "experiment-change", priority=priority.value)
 
 
-def set_hold(session: Session, experiment_id: UUID, *, is_held: bool) -> None:
+def set_hold(session: Session, journal: Journal, experiment_id: UUID, *, is_held: bool) -> None:
     """Hold or release an experiment; the caller has locked its tasks."""
     session.execute(
         sa.update(ExperimentRow)
         .where(ExperimentRow.id == experiment_id)
         .values(held_at=NOW if is_held else None)
     )
+    journal.experiment(experiment_id, "experiment-change", is_held=is_held)
 
 
 def lock_open_tasks(session: Session, experiment_id: UUID) -> Sequence[int]:
@@ -81,4 +85,3 @@ def follow_demand(session: Session, task_ids: Sequence[int]) -> None:
         .where(TaskRow.id == demand.c.task_id, TaskRow.ended_at.is_(None))
         .values(priority=demand.c.priority, held=demand.c.held)
     )
-    Journal(wakes_scheduler=True).write(session)

@@ -8,7 +8,7 @@ import sqlalchemy as sa
 from sqlalchemy.orm import Session
 
 from replicalab.db.database import Database
-from replicalab.db.models import ExperimentRow, ExperimentTaskRow, TaskLeaseRow, TaskRow
+from replicalab.db.models import ExperimentRow
 from replicalab.domain.accounts import DEFAULT_PROJECT_ID
 from replicalab.domain.artifacts import ArtifactRef
 from replicalab.domain.priorities import Priority
@@ -29,8 +29,9 @@ from replicalab.domain.tasks import TaskKey
 from replicalab.engine import demand, details
 from replicalab.engine.cancelling import cancel
 from replicalab.engine.exports import origin_of
+from replicalab.engine.journal import Journal
 from replicalab.engine.naming import planned
-from replicalab.engine.progress import Speeds, TaskStanding, eta_seconds, progress_of
+from replicalab.engine.progress import Speeds, TaskStanding, eta_seconds, progress_of, standings_of
 from replicalab.engine.quarantine import release_quarantined
 from replicalab.engine.submission import Submission, living_tasks, unreadable_tasks
 from replicalab.engine.usage import MOST_OPEN_TASKS
@@ -219,7 +220,7 @@ class Experiments:
             return self.read(session, experiment_id)
 
     def _change(
-        self, experiment_id: UUID, change: Callable[[Session, UUID], None], within: Within
+        self, experiment_id: UUID, change: Callable[[Session, Journal, UUID], None], within: Within
     ) -> ExperimentRead:
         with self._database.transaction() as session:
             tasks = demand.lock_open_tasks(session, experiment_id)
@@ -229,8 +230,10 @@ class Experiments:
             if row.state.is_terminal:
                 raise IllegalTransition(f"The experiment has ended: it {row.state}.")
             within(session)
-            change(session, experiment_id)
+            journal = Journal(wakes_scheduler=True)
+            change(session, journal, experiment_id)
             demand.follow_demand(session, tasks)
+            journal.write(session)
             return self.read(session, experiment_id)
 
     def tasks(self, experiment_id: UUID) -> Sequence[TaskRead]:
@@ -263,22 +266,7 @@ class Experiments:
         row = session.get(ExperimentRow, experiment_id, populate_existing=True)
         if row is None:
             raise _not_found(experiment_id)
-        standings = [
-            TaskStanding(task.kind, task.state, task.work, task.progress or 0.0, task.stage or "")
-            for task in session.execute(
-                sa.select(
-                    TaskRow.kind,
-                    TaskRow.state,
-                    TaskRow.work,
-                    TaskLeaseRow.progress,
-                    TaskLeaseRow.stage,
-                )
-                .join(ExperimentTaskRow, ExperimentTaskRow.task_id == TaskRow.id)
-                .outerjoin(TaskLeaseRow, TaskLeaseRow.task_id == TaskRow.id)
-                .where(ExperimentTaskRow.experiment_id == experiment_id)
-                .order_by(ExperimentTaskRow.position)
-            )
-        ]
+        standings = standings_of(session, experiment_id)
         return ExperimentRead(
             id=row.id,
             project_id=row.project_id,

@@ -11,10 +11,10 @@ _RECONNECT_SECONDS = 1.0
 
 
 class Listener(threading.Thread):
-    """Calls ``on_news`` whenever the channel is notified, and after every reconnection.
+    """Calls ``on_news`` when the channel is notified, and after every reconnection.
 
-    News may be missed while the connection is down; whoever waits must also look by itself now
-    and then.
+    Notifications that came while it was at work are one call. News may be missed while the
+    connection is down; whoever waits must also look by itself now and then.
     """
 
     def __init__(self, database_url: str, channel: str, on_news: Callable[[], None]) -> None:
@@ -41,5 +41,5 @@ class Listener(threading.Thread):
             connection.execute(f"LISTEN {self._channel}")
             self._on_news()
             while not self._stopping.is_set():
-                for _ in connection.notifies(timeout=_RECONNECT_SECONDS):
+                if list(connection.notifies(timeout=_RECONNECT_SECONDS, stop_after=1)):
                     self._on_news()

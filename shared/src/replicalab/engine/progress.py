@@ -4,11 +4,12 @@ import threading
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from uuid import UUID
 
 import sqlalchemy as sa
 from sqlalchemy.orm import Session
 
-from replicalab.db.models import TaskRow
+from replicalab.db.models import ExperimentTaskRow, TaskLeaseRow, TaskRow
 from replicalab.domain.resources import Progress
 from replicalab.domain.states import TaskState
 from replicalab.domain.tasks import QUEUES, TaskKind
@@ -67,6 +68,27 @@ class Speeds:
                 self._measured = _measure(session)
                 self._read_at = time.monotonic()
             return self._measured
+
+
+def standings_of(session: Session, experiment_id: UUID) -> list[TaskStanding]:
+    """The tasks of an experiment, in the order planned."""
+    rows = session.execute(
+        sa.select(
+            TaskRow.kind,
+            TaskRow.state,
+            TaskRow.work,
+            TaskLeaseRow.progress,
+            TaskLeaseRow.stage,
+        )
+        .join(ExperimentTaskRow, ExperimentTaskRow.task_id == TaskRow.id)
+        .outerjoin(TaskLeaseRow, TaskLeaseRow.task_id == TaskRow.id)
+        .where(ExperimentTaskRow.experiment_id == experiment_id)
+        .order_by(ExperimentTaskRow.position)
+    )
+    return [
+        TaskStanding(kind, state, work, progress or 0.0, stage or "")
+        for kind, state, work, progress, stage in rows
+    ]
 
 
 def progress_of(tasks: Sequence[TaskStanding], measured: Mapping[TaskKind, float]) -> Progress:

@@ -152,6 +152,7 @@ class Submission:
         if key is not None:
             self._remember(spec, owner, key, experiment_id)
         follow_demand(session, [task.id for task in reused.values()])
+        self._journal.wakes_scheduler |= bool(reused)  # they may have become more urgent
         self._journal.experiment(
             experiment_id, "experiment-state", state=ExperimentState.QUEUED.value
         )

@@ -272,9 +272,9 @@ def stream_events(
 ) -> StreamingResponse:
     """Server-sent events until the experiment ends: what happens, and how it stands.
 
-    Events (``experiment-state``, ``task-state``, ``task-progress``) carry ids; after a break,
-    ``Last-Event-ID`` resumes without gaps. ``experiment`` carries the whole experiment whenever
-    its progress moves, and no id.
+    Events (``experiment-state``, ``experiment-change``, ``task-state``, ``task-progress``) carry
+    ids; after a break, ``Last-Event-ID`` resumes without gaps. ``experiment`` carries the whole
+    experiment whenever its progress moves, and no id.
     """
     after = query.after if last_event_id is None else last_event_id
     return StreamingResponse(

@@ -128,8 +128,10 @@ class ExperimentStore(Protocol):
             Forbidden: The caller may only look at the project.
         """
 
-    def events(self, experiment_id: UUID, *, after: int, limit: int) -> Sequence[EventRead]:
-        """At most ``limit`` events with ids above ``after``, in the order they happened."""
+    def look(
+        self, experiment_id: UUID, *, after: int, limit: int
+    ) -> tuple[ExperimentRead, Sequence[EventRead]]:
+        """How it stands, and at most ``limit`` events with ids above ``after``, rising."""
 
 
 def list_page(

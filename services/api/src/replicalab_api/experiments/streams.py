@@ -18,9 +18,10 @@ from replicalab_api.http.wakeups import Wakeups
 
 logger = logging.getLogger(__name__)
 
-POLL_SECONDS = 1.0
 PAUSE_SECONDS = 0.2
 SILENCE_SECONDS = 15.0
+"""Longest time between two looks: news may be lost, and a credential may have ended."""
+
 PAGE_EVENTS = 200
 RETRY_MILLISECONDS = 2000
 SNAPSHOT = "experiment"
@@ -45,28 +46,27 @@ async def follow(
     server's shutdown, or when the database is away: clients come back. Nothing waits in memory
     but one page of events.
     """
+
+    def look(after: int) -> tuple[ExperimentRead, Sequence[EventRead]]:
+        return see().look(experiment_id, after=after, limit=PAGE_EVENTS)
+
     shown: ExperimentRead | None = None
-    clock = asyncio.get_running_loop().time
-    spoke_at = clock()
     yield format_sse_event(retry=RETRY_MILLISECONDS)
-    while not wakeups.is_closing:
-        try:
-            snapshot, events = await run_in_threadpool(_look, see, experiment_id, after)
-        except (Unavailable, Unauthenticated, Forbidden, NotFound) as error:
-            logger.warning("event stream ends: %s", error.detail)
-            return
-        frames = _frames(None if snapshot == shown else snapshot, events)
-        if not frames and clock() - spoke_at >= SILENCE_SECONDS:
-            frames = [KEEPALIVE_COMMENT]
-        for frame in frames:
-            spoke_at = clock()
-            yield frame
-        if _is_over(snapshot, events):
-            return
-        shown, after = snapshot, events[-1].id if events else after
-        await wakeups.wait(0 if len(events) == PAGE_EVENTS else POLL_SECONDS)
-        # A burst of news is one look.
-        await asyncio.sleep(PAUSE_SECONDS)
+    with wakeups.watch(experiment_id) as watch:
+        while not wakeups.is_closing:
+            try:
+                snapshot, events = await run_in_threadpool(look, after)
+            except (Unavailable, Unauthenticated, Forbidden, NotFound) as error:
+                logger.warning("event stream ends: %s", error.detail)
+                return
+            frames = _frames(None if snapshot == shown else snapshot, events)
+            for frame in frames or [KEEPALIVE_COMMENT]:
+                yield frame
+            if _is_over(snapshot, events):
+                return
+            shown, after = snapshot, events[-1].id if events else after
+            if len(events) < PAGE_EVENTS:
+                await watch.wait(SILENCE_SECONDS, pause_seconds=PAUSE_SECONDS)
 
 
 def _frames(snapshot: ExperimentRead | None, events: Sequence[EventRead]) -> list[bytes]:
@@ -87,15 +87,6 @@ def _is_over(snapshot: ExperimentRead, events: Sequence[EventRead]) -> bool:
     return has_read_all or any(map(_is_last, events))
 
 
-def _look(
-    see: Callable[[], ExperimentStore], experiment_id: UUID, after: int
-) -> tuple[ExperimentRead, Sequence[EventRead]]:
-    """How it stands, then what happened: a terminal snapshot's last event is never missed."""
-    experiments = see()
-    snapshot = experiments.get(experiment_id)
-    return snapshot, experiments.events(experiment_id, after=after, limit=PAGE_EVENTS)
-
-
 async def read_when_settled(
     see: Callable[[], ExperimentStore],
     wakeups: Wakeups,
@@ -109,14 +100,15 @@ async def read_when_settled(
     Waits for the end of the experiment or, where the client has a copy whose tags are ``known``,
     for anything that the copy does not tell.
     """
-    deadline = asyncio.get_running_loop().time() + wait_seconds
-    while True:
-        snapshot = await run_in_threadpool(lambda: see().get(experiment_id))
-        body = snapshot.model_dump_json().encode()
-        etag = etag_of(body)
-        left = deadline - asyncio.get_running_loop().time()
-        is_news = known is not None and not is_fresh(known, etag)
-        if is_news or snapshot.state.is_terminal or left <= 0 or wakeups.is_closing:
-            return body, etag
-        await wakeups.wait(min(POLL_SECONDS, left))
-        await asyncio.sleep(min(PAUSE_SECONDS, max(left, 0)))
+    clock = asyncio.get_running_loop().time
+    deadline = clock() + wait_seconds
+    with wakeups.watch(experiment_id) as watch:
+        while True:
+            snapshot = await run_in_threadpool(lambda: see().get(experiment_id))
+            body = snapshot.model_dump_json().encode()
+            etag = etag_of(body)
+            left = deadline - clock()
+            is_news = known is not None and not is_fresh(known, etag)
+            if is_news or snapshot.state.is_terminal or left <= 0 or wakeups.is_closing:
+                return body, etag
+            await watch.wait(min(SILENCE_SECONDS, left), pause_seconds=min(PAUSE_SECONDS, left))

@@ -27,6 +27,7 @@ from replicalab.domain.resources import (
 from replicalab.domain.specs import AnySpec, ExperimentSpec, TrainingSpec
 from replicalab.domain.states import ExperimentState
 from replicalab.domain.tasks import TaskKey
+from replicalab.engine.details import events_of
 from replicalab.engine.experiments import Experiments
 from replicalab.engine.exports import export_of
 from replicalab.engine.restoring import Restorations
@@ -241,10 +242,14 @@ class VisibleExperiments:
         )
         return self._experiments.get(experiment_id), is_known
 
-    def events(self, experiment_id: UUID, *, after: int, limit: int) -> Sequence[EventRead]:
-        """Its events."""
-        self._must_see(experiment_id)
-        return self._experiments.events(experiment_id, after=after, limit=limit)
+    def look(
+        self, experiment_id: UUID, *, after: int, limit: int
+    ) -> tuple[ExperimentRead, Sequence[EventRead]]:
+        """How it stands, then what happened: a terminal state's last event is never missed."""
+        with self._database.transaction() as session:
+            self._see(session, experiment_id)
+            snapshot = self._experiments.read(session, experiment_id)
+            return snapshot, events_of(session, experiment_id, after=after, limit=limit)
 
     def _must_see(self, experiment_id: UUID) -> None:
         """Raise ``ExperimentNotFound`` unless the caller sees it; asked once a request."""
