@@ -16,7 +16,12 @@ from jaxtyping import Float, Float64, Int
 
 from replicalab_metrics.measures.inputs import UnmeasurableInput, check_finite
 from replicalab_metrics.measures.kernel_sums import Between, Classes, Within
-from replicalab_metrics.measures.kernels import paired_strips, strips_between, strips_within
+from replicalab_metrics.measures.kernels import (
+    Centred,
+    paired_strips,
+    strips_between,
+    strips_within,
+)
 
 
 class KernelDistance(NamedTuple):
@@ -54,11 +59,11 @@ def kernel_distance(
         UnmeasurableInput: Fewer than four samples in a set, or features that are not finite.
     """
     _check(real, fake, at_least=4)
-    centre = real.mean(axis=0, dtype=np.float64)
+    left, right = _about_one_centre(real, fake)
     reals, fakes = Classes.of(real, real_labels), Classes.of(fake, fake_labels)
-    of_real = Within.of(strips_within(real, centre), reals)
-    of_fake = Within.of(strips_within(fake, centre), fakes)
-    between = Between.of(strips_between(real, fake, centre), reals, fakes)
+    of_real = Within.of(strips_within(left), reals)
+    of_fake = Within.of(strips_within(right), fakes)
+    between = Between.of(strips_between(left, right), reals, fakes)
     real_effects = of_real.means - between.row_means
     fake_effects = of_fake.means - between.column_means
     value = reals.mean(of_real.means) + fakes.mean(of_fake.means)
@@ -91,8 +96,7 @@ def paired_kernel_distance(
     if len(real) != len(fake):
         raise UnmeasurableInput(f"{len(real)} sources are no pairs with {len(fake)} samples.")
     classes = Classes.of(real, labels)
-    strips = paired_strips(real, fake, real.mean(axis=0, dtype=np.float64))
-    of_pairs = Within.of(strips, classes)
+    of_pairs = Within.of(paired_strips(*_about_one_centre(real, fake)), classes)
     variance = 4 * classes.variance_of_mean(of_pairs.means) - of_pairs.overcount
     return _distance_of(classes.mean(of_pairs.means), variance)
 
@@ -128,9 +132,17 @@ def subset_kernel_distances(
         (draws.choice(len(real), size, replace=False), draws.choice(len(fake), size, replace=False))
         for _ in range(subsets)
     ]
+    left, right = _about_one_centre(real, fake)
     if 2 * subsets * size**2 <= (len(real) + len(fake)) ** 2 / 2:  # pairs of either way
-        return np.array([_distance(real[reals], fake[fakes]) for reals, fakes in chosen])
-    return _distances_at_once(real, fake, chosen, size)
+        return np.array([_distance(left.take(reals), right.take(fakes)) for reals, fakes in chosen])
+    return _distances_at_once(left, right, chosen, size)
+
+
+def _about_one_centre(
+    real: Float[np.ndarray, "real dim"], fake: Float[np.ndarray, "fake dim"]
+) -> tuple[Centred, Centred]:
+    centre = real.mean(axis=0, dtype=np.float64)
+    return Centred.of(real, centre), Centred.of(fake, centre)
 
 
 def _check(
@@ -144,33 +156,31 @@ def _check(
         check_finite(features, "features")
 
 
-def _distance(real: Float[np.ndarray, "real dim"], fake: Float[np.ndarray, "fake dim"]) -> float:
+def _distance(real: Centred, fake: Centred) -> float:
     """The estimate without its error."""
-    centre = real.mean(axis=0, dtype=np.float64)
     n, m = len(real), len(fake)
-    of_real = sum(s.kernel.sum() * (1 + s.is_mirrored) for s in strips_within(real, centre))
-    of_fake = sum(s.kernel.sum() * (1 + s.is_mirrored) for s in strips_within(fake, centre))
-    between = sum(s.kernel.sum() for s in strips_between(real, fake, centre))
+    of_real = sum(s.kernel.sum() * (1 + s.is_mirrored) for s in strips_within(real))
+    of_fake = sum(s.kernel.sum() * (1 + s.is_mirrored) for s in strips_within(fake))
+    between = sum(s.kernel.sum() for s in strips_between(real, fake))
     return float(of_real / (n * (n - 1)) + of_fake / (m * (m - 1)) - 2 * between / (n * m))
 
 
 def _distances_at_once(
-    real: Float[np.ndarray, "real dim"],
-    fake: Float[np.ndarray, "fake dim"],
+    real: Centred,
+    fake: Centred,
     chosen: list[tuple[Int[np.ndarray, " size"], Int[np.ndarray, " size"]]],
     size: int,
 ) -> Float64[np.ndarray, " subset"]:
     """Every subset from one kernel matrix: a sum over pairs is a product with memberships."""
-    centre = real.mean(axis=0, dtype=np.float64)
     is_real = _memberships(len(real), [reals for reals, _ in chosen])
     is_fake = _memberships(len(fake), [fakes for _, fakes in chosen])
     within, between = np.zeros(len(chosen)), np.zeros(len(chosen))
-    for features, is_member in ((real, is_real), (fake, is_fake)):
-        for strip in strips_within(features, centre):
+    for samples, is_member in ((real, is_real), (fake, is_fake)):
+        for strip in strips_within(samples):
             partial = strip.kernel @ is_member[strip.columns]
             sums = np.einsum("ij,ij->j", is_member[strip.rows], partial)
             within += sums * (1 + strip.is_mirrored)
-    for strip in strips_between(real, fake, centre):
+    for strip in strips_between(real, fake):
         between += np.einsum("ij,ij->j", is_real[strip.rows], strip.kernel @ is_fake[strip.columns])
     distances: Float64[np.ndarray, " subset"] = within / (size * (size - 1)) - 2 * between / size**2
     return distances

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 import numpy as np
-from jaxtyping import Float, Float64
+from jaxtyping import Float, Float64, Int
 
 from replicalab_metrics.measures.tiles import row_blocks
 
@@ -34,49 +34,74 @@ class Strip:
     is_mirrored: bool
 
 
-def strips_within(
-    features: Float[np.ndarray, "sample dim"], centre: Float64[np.ndarray, " dim"]
-) -> Iterator[Strip]:
+@dataclass(frozen=True, slots=True)
+class Centred:
+    """A set about a centre that it shares with those it meets.
+
+    x.y = (x - c).(y - c) + c.x + c.y - c.c, and half of the last is counted with either sample.
+
+    Attributes:
+        features: As they came.
+        centre: What is subtracted, in the precision of the features.
+        offsets: What every sample adds to x.y / dim + 1 beyond the product of centred samples.
+    """
+
+    features: Float[np.ndarray, "sample dim"]
+    centre: Float[np.ndarray, " dim"]
+    offsets: Float64[np.ndarray, " sample"]
+
+    @classmethod
+    def of(
+        cls, features: Float[np.ndarray, "sample dim"], centre: Float64[np.ndarray, " dim"]
+    ) -> "Centred":
+        """``features`` about ``centre`` as their precision rounds it."""
+        rounded = centre.astype(features.dtype)
+        exact = rounded.astype(np.float64)
+        parts = [features[rows] @ exact for rows in row_blocks(len(features))]
+        common = (np.concatenate(parts) - exact @ exact / 2) / features.shape[1]
+        return cls(features, rounded, common + 0.5)
+
+    def take(self, samples: Int[np.ndarray, " taken"]) -> "Centred":
+        """Only these samples."""
+        return Centred(self.features[samples], self.centre, self.offsets[samples])
+
+    def block(self, rows: slice) -> "_Block":
+        """A run of samples, centred."""
+        return _Block(rows, self.features[rows] - self.centre, self.offsets[rows])
+
+    def __len__(self) -> int:
+        return len(self.features)
+
+
+def strips_within(samples: Centred) -> Iterator[Strip]:
     """The kernel of a set with itself: tiles on the diagonal, and mirrored ones above it."""
-    blocks = list(row_blocks(len(features)))
+    blocks = list(row_blocks(len(samples)))
     for number, rows in enumerate(blocks):
-        block = _Block.of(features, rows, centre)
+        block = samples.block(rows)
         for strip in _strips(block, block, is_mirrored=False):
             here = np.arange(strip.rows.start, strip.rows.stop)
             strip.kernel[here - strip.rows.start, here - rows.start] = 0
             yield strip
         for columns in blocks[number + 1 :]:
-            yield from _strips(block, _Block.of(features, columns, centre), is_mirrored=True)
+            yield from _strips(block, samples.block(columns), is_mirrored=True)
 
 
-def strips_between(
-    left: Float[np.ndarray, "left dim"],
-    right: Float[np.ndarray, "right dim"],
-    centre: Float64[np.ndarray, " dim"],
-) -> Iterator[Strip]:
+def strips_between(left: Centred, right: Centred) -> Iterator[Strip]:
     """The kernel of two sets."""
     for rows in row_blocks(len(left)):
-        block = _Block.of(left, rows, centre)
+        block = left.block(rows)
         for columns in row_blocks(len(right)):
-            yield from _strips(block, _Block.of(right, columns, centre), is_mirrored=False)
+            yield from _strips(block, right.block(columns), is_mirrored=False)
 
 
-def paired_strips(
-    real: Float[np.ndarray, "pair dim"],
-    fake: Float[np.ndarray, "pair dim"],
-    centre: Float64[np.ndarray, " dim"],
-) -> Iterator[Strip]:
+def paired_strips(real: Centred, fake: Centred) -> Iterator[Strip]:
     """k(x, x') + k(y, y') - k(x, y') - k(y, x') of pairs (x, y), as ``strips_within``."""
     runs = list(row_blocks(len(real)))
     for number, rows in enumerate(runs):
-        left = _Block.of(real, rows, centre), _Block.of(fake, rows, centre)
+        left = real.block(rows), fake.block(rows)
         for columns in runs[number:]:
             is_mirrored = columns != rows
-            right = (
-                (_Block.of(real, columns, centre), _Block.of(fake, columns, centre))
-                if is_mirrored
-                else left
-            )
+            right = (real.block(columns), fake.block(columns)) if is_mirrored else left
             kernels = [
                 _strips(one, other, is_mirrored=is_mirrored) for one in left for other in right
             ]
@@ -92,27 +117,11 @@ def paired_strips(
 
 @dataclass(frozen=True, slots=True)
 class _Block:
-    """Centred samples, and their part of what x.y / dim + 1 is beyond the product of these.
-
-    x.y = (x - c).(y - c) + c.x + c.y - c.c, and half of the last is counted with either sample.
-    """
+    """Some samples of a centred set."""
 
     rows: slice
     points: Float[np.ndarray, "sample dim"]
     offsets: Float64[np.ndarray, " sample"]
-
-    @classmethod
-    def of(
-        cls,
-        features: Float[np.ndarray, "sample dim"],
-        rows: slice,
-        centre: Float64[np.ndarray, " dim"],
-    ) -> "_Block":
-        samples = features[rows]
-        rounded = centre.astype(samples.dtype)  # the very number that is subtracted
-        exact = rounded.astype(np.float64)
-        common = (samples @ exact - exact @ exact / 2) / samples.shape[1]
-        return cls(rows, samples - rounded, common + 0.5)
 
 
 def _strips(left: _Block, right: _Block, *, is_mirrored: bool) -> Iterator[Strip]:
