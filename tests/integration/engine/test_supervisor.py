@@ -2,6 +2,7 @@
 
 import os
 import signal
+import threading
 from collections.abc import Callable
 from pathlib import Path
 
@@ -184,6 +185,20 @@ def test_a_shift_begins_though_another_worker_was_faster(lab: Lab, supervisor: S
     Shift(lab.tasks, supervisor, Queue.WORKER).begin(taken.id)
     assert first_task(lab, waiting).state is TaskState.FAILED
     assert lab.states()[taken.id] is TaskState.RUNNING
+
+
+def test_who_looks_during_a_shift_leaves_the_work_to_it(lab: Lab, supervisor: Supervisor) -> None:
+    running, waiting = submit(lab, handlers.RUN_UNTIL_STOPPED), submit(lab, handlers.SUCCEED)
+    shift = Shift(lab.tasks, supervisor, Queue.WORKER)
+    thread = threading.Thread(target=shift.look)
+    thread.start()
+    wait_until(lambda: first_task(lab, running).state is TaskState.RUNNING)
+    shift.look()
+    assert first_task(lab, waiting).state is TaskState.QUEUED, "one task at a time"
+    lab.experiments.cancel(running.id)
+    thread.join(PATIENCE_SECONDS)
+    assert not thread.is_alive()
+    assert first_task(lab, waiting).state is TaskState.SUCCEEDED
 
 
 def test_a_worker_that_is_told_to_stop_begins_nothing_more(

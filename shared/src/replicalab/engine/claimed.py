@@ -39,6 +39,8 @@ def resolve_inputs(
     session: Session, task_id: int, inputs: list[dict[str, Any]]
 ) -> tuple[tuple[TaskInput, ArtifactRef | None], ...]:
     """The stored artifact behind every input, by the parents' keys."""
+    if not inputs:
+        return ()
     parents = TaskRow.__table__.alias("parents")
     rows = session.execute(
         sa.select(parents.c.key, ArtifactRow)

@@ -24,7 +24,8 @@ def note_damage(session: Session, sha256: str, damage: Damage) -> None:
 
 def note_whole(session: Session, digests: Iterable[str]) -> None:
     """Forget damage of bytes that were written again, or are whole after all."""
-    session.execute(sa.delete(DamageRow).where(DamageRow.sha256.in_(list(digests))))
+    if written := list(digests):
+        session.execute(sa.delete(DamageRow).where(DamageRow.sha256.in_(written)))
 
 
 def damages_of(session: Session, digests: Sequence[str]) -> Mapping[str, Damage]:

@@ -62,7 +62,7 @@ class Doorbells:
     def waiting(self, queue: Queue) -> int:
         """Doorbells that nobody has answered yet; raises ``BrokerUnavailable``."""
         try:
-            with self._app.connection_for_write(connect_timeout=_TIMEOUT_SECONDS) as connection:
+            with self._app.connection_or_acquire() as connection:  # one that is open already
                 channel: Any = connection.default_channel
                 return int(channel.client.llen(queue.value))
         except (OperationalError, OSError, RedisError) as error:

@@ -41,6 +41,9 @@ class Journal:
         if self._rows:
             session.execute(sa.select(sa.func.pg_advisory_xact_lock(_EVENTS_LOCK)))
             session.execute(sa.insert(EventRow), self._rows)
-            session.execute(sa.select(sa.func.pg_notify(EVENTS_CHANNEL, "")))
-        if self.wakes_scheduler:
-            session.execute(sa.select(sa.func.pg_notify(QUEUE_CHANNEL, "")))
+        woken = [
+            *([EVENTS_CHANNEL] if self._rows else []),
+            *([QUEUE_CHANNEL] if self.wakes_scheduler else []),
+        ]
+        if woken:
+            session.execute(sa.select(*(sa.func.pg_notify(channel, "") for channel in woken)))

@@ -147,9 +147,11 @@ def lock_marks(session: Session, keys: Iterable[str]) -> datetime | None:
     Returns:
         When the last of them was swept; whoever had written it before that must write it again.
     """
+    if not (written := sorted(keys)):
+        return None
     swept = session.scalars(
         sa.select(OrphanRow.swept_at)
-        .where(OrphanRow.key.in_(sorted(keys)))
+        .where(OrphanRow.key.in_(written))
         .order_by(OrphanRow.key)
         .with_for_update(read=True)
     ).all()

@@ -12,6 +12,10 @@ from replicalab.engine.reconciler import Reconciler
 from replicalab.errors import Unavailable
 
 _LEADER_LOCK = 7_423_004
+_PAUSE_SECONDS = 0.1
+"""Least time between two dispatches: many short tasks that end are one occasion to ring, and
+workers that have ended one look for the next themselves."""
+
 _log = logging.getLogger(__name__)
 
 
@@ -62,8 +66,10 @@ class Scheduler:
                     self._reconcile()
                     reconciled_at = time.monotonic()
                 self._dispatch()
+            earliest = time.monotonic() + _PAUSE_SECONDS
             for _ in connection.notifies(timeout=self._tick_seconds, stop_after=1):
-                pass
+                self._stopping.wait(max(earliest - time.monotonic(), 0.0))
+            list(connection.notifies(timeout=0))  # what came meanwhile
 
     def _dispatch(self) -> None:
         try:

@@ -107,14 +107,29 @@ class Shift:
         self._store = store
         self._supervisor = supervisor
         self._queue = queue
-
-    @property
-    def is_on(self) -> bool:
-        """Whether a task runs now."""
-        return self._supervisor.is_busy
+        self._on = threading.Lock()
 
     def begin(self, task_id: int) -> None:
-        """Run ``task_id`` if it can be claimed, then whatever waits, until nothing does."""
+        """Run ``task_id`` if it can be claimed, then whatever waits, until nothing does.
+
+        While another shift is on this waits for its end, so that doorbells stay with the broker,
+        for workers that are idle.
+        """
+        with self._on:
+            self._work(task_id)
+
+    def look(self) -> None:
+        """Begin without a doorbell, if something waits and no shift is on."""
+        if not self._on.acquire(blocking=False):
+            return
+        try:
+            task_id = self._next(is_at_work=False)
+            if task_id is not None:
+                self._work(task_id)
+        finally:
+            self._on.release()
+
+    def _work(self, task_id: int) -> None:
         self._supervisor.run(task_id)
         refusals = 0
         while refusals < _MOST_REFUSALS and not self._supervisor.is_stopping:
@@ -123,12 +138,6 @@ class Shift:
                 return
             # Another worker may have been faster; a worker out of service is always refused.
             refusals = 0 if self._supervisor.run(following) else refusals + 1
-
-    def look(self) -> None:
-        """Begin without a doorbell, if something waits."""
-        task_id = self._next(is_at_work=False)
-        if task_id is not None:
-            self.begin(task_id)
 
     def _next(self, *, is_at_work: bool) -> int | None:
         try:
@@ -154,7 +163,7 @@ class Poller(threading.Thread):
         while not self._stopping.wait(self._poll_seconds):
             if not self._attendance.is_in_service():
                 os.kill(os.getpid(), signal.SIGTERM)  # started again, it waits for its release
-            elif not self._shift.is_on:
+            else:
                 self._shift.look()
 
     def stop(self) -> None:

@@ -5,7 +5,9 @@ and age. Its distinct (class, owner) pairs are found by skipping through it, so 
 few index entries per owner, whether ten tasks wait or a million.
 """
 
-from collections import defaultdict
+from collections import Counter, defaultdict
+from collections.abc import Mapping, Sequence
+from itertools import islice
 
 import sqlalchemy as sa
 from sqlalchemy.orm import Session
@@ -55,17 +57,22 @@ def take_fairly(
         lanes = [lane for lane in _lanes(session, queue) if lane not in empty]
         if not lanes:
             break
-        shares: dict[Lane, int] = defaultdict(int)
-        usage = usage_seconds(session, queue)
-        turns = fair_turns(lanes, usage, _task_seconds(session, queue))
-        for lane, _ in zip(turns, range(room - len(taken)), strict=False):
-            shares[lane] += 1
-        for lane, share in shares.items():
+        for lane, share in _shares(session, queue, lanes, room - len(taken)).items():
             ids = _oldest(session, queue, lane, share, TaskRow.id.not_in(taken), *conditions)
             taken.extend(ids)
             if len(ids) < share:
                 empty.add(lane)
     return taken
+
+
+def _shares(session: Session, queue: Queue, lanes: Sequence[Lane], room: int) -> Mapping[Lane, int]:
+    """How many of ``room`` places go to every lane."""
+    urgent = [lane for lane in lanes if lane.priority == lanes[0].priority]
+    if len(urgent) == 1:  # nobody to be fair to
+        return {urgent[0]: room}
+    task_seconds = _task_seconds(session, queue)
+    turns = fair_turns(lanes, usage_seconds(session, queue, task_seconds), task_seconds)
+    return Counter(islice(turns, room))
 
 
 def next_waiting(
@@ -104,12 +111,17 @@ def _queued(queue: Queue) -> sa.Select[int]:
     )
 
 
-def usage_seconds(session: Session, queue: Queue) -> dict[str, float]:
-    """Decayed compute of every owner, with the tasks that run or were rung for in ``queue``."""
+def usage_seconds(session: Session, queue: Queue, task_seconds: float) -> dict[str, float]:
+    """Decayed compute of every owner, with the tasks that run or were rung for in ``queue``.
+
+    Args:
+        session: Of the look.
+        queue: Which tasks.
+        task_seconds: Expected compute of one of them.
+    """
     usage: dict[str, float] = defaultdict(float)
     for owner, seconds in session.execute(sa.select(UsageRow.owner, remaining_seconds())).all():
         usage[owner] = float(seconds)
-    expected = _task_seconds(session, queue)
     under_way = session.execute(
         sa.select(TaskRow.owner, sa.func.count())
         .where(
@@ -122,7 +134,7 @@ def usage_seconds(session: Session, queue: Queue) -> dict[str, float]:
         .group_by(TaskRow.owner)
     ).all()
     for owner, count in under_way:
-        usage[owner] += expected * count
+        usage[owner] += task_seconds * count
     return usage
 
 

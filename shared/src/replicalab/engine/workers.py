@@ -8,6 +8,7 @@ service until a maintainer lets it back.
 import logging
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cache
 
 import sqlalchemy as sa
 from sqlalchemy.dialects.postgresql import insert
@@ -50,11 +51,13 @@ def node_of(worker: str) -> str:
     return worker.rpartition(":")[0]
 
 
+@cache
 def is_drained(worker: str) -> sa.ColumnElement[bool]:
     """Whether the worker's node takes no tasks."""
     return sa.exists().where(WorkerRow.node == node_of(worker), WorkerRow.drained_at.is_not(None))
 
 
+@cache
 def may_run_elsewhere(worker: str) -> sa.ColumnElement[bool]:
     """Whether a task had better go to another node than the worker's.
 
