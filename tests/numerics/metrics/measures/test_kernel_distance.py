@@ -5,6 +5,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+from replicalab_metrics.measures import kernel_distance as kernel_distances
 from replicalab_metrics.measures import kernels, tiles
 from replicalab_metrics.measures.inputs import UnmeasurableInput
 from replicalab_metrics.measures.kernel_distance import (
@@ -206,3 +207,16 @@ def test_sets_too_small_for_the_estimate_are_refused(pair: tuple[np.ndarray, np.
     for size in (1, 51):
         with pytest.raises(UnmeasurableInput, match="2 to 50 samples"):
             subset_kernel_distances(real, fake, subsets=1, size=size, seed=0)
+
+
+@pytest.mark.parametrize("precision", [np.float32, np.float64])
+def test_features_whose_kernel_is_no_number_are_refused_and_only_those(
+    pair: tuple[np.ndarray, np.ndarray], precision: type[np.floating]
+) -> None:
+    real, fake = (features.astype(precision) for features in pair)
+    largest = max(np.abs(real).max(), np.abs(fake).max())
+    limit = kernel_distances._largest_feature(real.shape[1], np.dtype(precision))
+    fitting = precision(limit / largest * 0.99)
+    assert np.isfinite(kernel_distance(real * fitting, fake * fitting)).all()
+    with pytest.raises(UnmeasurableInput, match="Scale both sets alike"):
+        kernel_distance(real * fitting * precision(1.1), fake * fitting)

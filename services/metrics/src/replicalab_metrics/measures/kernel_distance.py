@@ -23,6 +23,9 @@ from replicalab_metrics.measures.kernels import (
     strips_within,
 )
 
+LARGEST_FEATURE = 1e20
+"""Its square to the sixth, times the pairs of any two sets, is far from the end of float64."""
+
 
 class KernelDistance(NamedTuple):
     """Estimate of the squared distance, and its standard error.
@@ -154,6 +157,19 @@ def _check(
                 f"A kernel distance needs at least {at_least} samples a set, not {len(features)}."
             )
         check_finite(features, "features")
+    largest = max(float(np.abs([each.max(), each.min()]).max()) for each in (real, fake))
+    limit = _largest_feature(real.shape[1], np.result_type(real, fake))
+    if largest > limit:
+        raise UnmeasurableInput(
+            f"Features reach {largest:.1e}; beyond {limit:.1e} the cube of their products is no "
+            "number any more. Scale both sets alike."
+        )
+
+
+def _largest_feature(dimension: int, precision: np.dtype[np.floating]) -> float:
+    """Products of centred features stay numbers, and so do squares of the float64 cubes."""
+    product = float(np.sqrt(np.finfo(precision).max / (4 * dimension)))
+    return min(product, LARGEST_FEATURE)
 
 
 def _distance(real: Centred, fake: Centred) -> float:
