@@ -69,6 +69,8 @@ def follow_demand(session: Session, task_ids: Sequence[int]) -> None:
     A task is held only while every one of them is held. Tasks that nobody living needs keep what
     they have: they are about to be cancelled, or run already.
     """
+    if not task_ids:
+        return
     demand = (
         sa.select(
             ExperimentTaskRow.task_id,

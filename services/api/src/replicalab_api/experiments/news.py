@@ -28,6 +28,9 @@ class News:
 
         Called for every notification and after every loss of the connection that brings them.
         """
+        if not self._wakeups.is_anybody_watching:
+            self._read_to = None
+            return
         try:
             with self._database.transaction() as session:
                 things = self._read(session)

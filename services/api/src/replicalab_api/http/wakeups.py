@@ -43,6 +43,11 @@ class Wakeups:
         self._watches: defaultdict[UUID, set[Watch]] = defaultdict(set)
         self.is_closing = False
 
+    @property
+    def is_anybody_watching(self) -> bool:
+        """Whether there is anybody to wake."""
+        return bool(self._watches)
+
     def notify(self, things: Collection[UUID] | None = None) -> None:
         """Wake those who watch one of ``things``; all, where it is not known what has news."""
         if self._loop is not None and not self._loop.is_closed():
