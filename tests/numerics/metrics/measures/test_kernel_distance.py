@@ -220,3 +220,15 @@ def test_features_whose_kernel_is_no_number_are_refused_and_only_those(
     assert np.isfinite(kernel_distance(real * fitting, fake * fitting)).all()
     with pytest.raises(UnmeasurableInput, match="Scale both sets alike"):
         kernel_distance(real * fitting * precision(1.1), fake * fitting)
+
+
+def test_a_set_that_copies_the_other_in_another_order_is_nearer_than_fresh_draws() -> None:
+    real = np.random.default_rng(5).standard_normal((200, 6)).astype(np.float32)
+    value, error = paired_kernel_distance(real, np.roll(real, 1, axis=0))
+    assert value < 0
+    assert error > 0, "a copied set is a finite population, whose means do not spread: no certainty"
+
+
+def test_equal_pairs_are_at_distance_zero_to_the_last_bit() -> None:
+    real = np.random.default_rng(6).standard_normal((200, 64)).astype(np.float32)
+    assert paired_kernel_distance(real, real.copy()) == (0.0, 0.0)

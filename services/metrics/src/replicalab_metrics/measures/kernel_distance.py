@@ -70,14 +70,10 @@ def kernel_distance(
     real_effects = of_real.means - between.row_means
     fake_effects = of_fake.means - between.column_means
     value = reals.mean(of_real.means) + fakes.mean(of_fake.means)
-    variance = (
-        4 * reals.variance_of_mean(real_effects)
-        + 4 * fakes.variance_of_mean(fake_effects)
-        - of_real.overcount
-        - of_fake.overcount
-        - between.overcount
-    )
-    return _distance_of(value - 2 * reals.mean(between.row_means), variance)
+    effects = reals.variance_of_mean(real_effects) + fakes.variance_of_mean(fake_effects)
+    interactions = of_real.overcount + of_fake.overcount + between.overcount
+    error = _standard_error(4 * effects, interactions)
+    return KernelDistance(value - 2 * reals.mean(between.row_means), error)
 
 
 def paired_kernel_distance(
@@ -98,14 +94,27 @@ def paired_kernel_distance(
     _check(real, fake, at_least=4)
     if len(real) != len(fake):
         raise UnmeasurableInput(f"{len(real)} sources are no pairs with {len(fake)} samples.")
+    if np.array_equal(real, fake):  # products of unlike routines would differ in rounding
+        return KernelDistance(0.0, 0.0)
     classes = Classes.of(real, labels)
     of_pairs = Within.of(paired_strips(*_about_one_centre(real, fake)), classes)
-    variance = 4 * classes.variance_of_mean(of_pairs.means) - of_pairs.overcount
-    return _distance_of(classes.mean(of_pairs.means), variance)
+    error = _standard_error(4 * classes.variance_of_mean(of_pairs.means), of_pairs.overcount)
+    return KernelDistance(classes.mean(of_pairs.means), error)
 
 
-def _distance_of(value: float, variance: float) -> KernelDistance:
-    return KernelDistance(float(value), float(np.sqrt(max(variance, 0.0))))
+def _standard_error(effects: float, interactions: float) -> float:
+    """Of a U-statistic.
+
+    The spread of the samples' own effects counts interactions twice. Where it is less than they
+    are, as chance or a set that copies the other may have it, no variance would be left, which
+    would be false certainty; then it is taken to be that of the interactions.
+
+    Args:
+        effects: Variance of the mean by the spread of the samples' own effects.
+        interactions: Variance of the mean that their interactions make up.
+    """
+    variance = effects - interactions
+    return float(np.sqrt(variance if variance > 0 else interactions))
 
 
 def subset_kernel_distances(
