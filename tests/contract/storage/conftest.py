@@ -21,9 +21,9 @@ class Place:
     server: S3Server | None = None
 
     @property
-    def abortable(self) -> int:
-        """How many of one unfinished upload the store lists: MinIO removes its own, unlisted."""
-        return 1 if self.server is None or self.server.kind == "rclone" else 0
+    def abortable(self) -> set[int]:
+        """How many of one unfinished upload the store lists: some MinIOs end them unlisted."""
+        return {0, 1} if self.server and self.server.kind != "rclone" else {1}
 
     def begin_upload(self, key: str) -> None:
         """Leave an upload half done, as a process that is killed does."""

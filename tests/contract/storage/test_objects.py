@@ -159,5 +159,5 @@ def test_an_unfinished_upload_is_no_object_and_is_aborted_once_it_is_old(place: 
     assert list(place.store.listing("cas")) == []
     now = datetime.now(UTC)
     assert place.store.abort_uploads(now - timedelta(hours=1)) == 0
-    assert place.store.abort_uploads(now + timedelta(hours=1)) == place.abortable
+    assert place.store.abort_uploads(now + timedelta(hours=1)) in place.abortable
     assert place.store.abort_uploads(now + timedelta(hours=1)) == 0

@@ -127,7 +127,7 @@ def test_what_nobody_goes_on_with_is_removed(place: Place) -> None:
     incoming.put_part(KEY, upload_id, 1, b"x")
     now = datetime.now(UTC)
     assert place.store.abort_uploads(now - timedelta(hours=1)) == 0
-    assert place.store.abort_uploads(now + timedelta(hours=1)) == place.abortable
+    assert place.store.abort_uploads(now + timedelta(hours=1)) in place.abortable
     incoming.abort(KEY, upload_id)  # MinIO hides uploads of whole buckets, and ends them itself
     with pytest.raises(UploadExpired):
         incoming.parts(KEY, upload_id)

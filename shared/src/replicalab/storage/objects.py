@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import BinaryIO, Protocol
 
-from replicalab.errors import Defect
+from replicalab.errors import Defect, StoreUnavailable
 from replicalab.storage.parts import PartStore
 
 CHUNK_BYTES = 1 << 20
@@ -35,6 +35,10 @@ class StoredObject:
     key: str
     size_bytes: int
     modified_at: datetime
+
+
+class ReadBrokenOff(StoreUnavailable):
+    """The store began to give an object and did not end."""
 
 
 class ObjectStore(Protocol):

@@ -21,6 +21,7 @@ from replicalab.storage.objects import (
     ChunkReader,
     ExactReader,
     ObjectStat,
+    ReadBrokenOff,
     StoredObject,
     checked_key,
 )
@@ -232,6 +233,8 @@ def _chunks(response: BaseHTTPResponse, key: str) -> Iterator[bytes]:
     try:
         with translated_errors(key):
             yield from response.stream(CHUNK_BYTES)
+    except StoreUnavailable as error:
+        raise ReadBrokenOff(error.detail) from error
     finally:
         response.close()
         response.release_conn()
