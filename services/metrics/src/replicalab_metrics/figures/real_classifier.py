@@ -8,6 +8,7 @@ from matplotlib.figure import Figure
 from replicalab.domain.measures import Measurement, MeasurementName, Reference
 from replicalab_metrics.figures.curves import Curve, curve_of, draw_curve, label_t_re
 from replicalab_metrics.figures.style import (
+    BLUE,
     GREEN,
     GREY,
     VERMILION,
@@ -17,6 +18,7 @@ from replicalab_metrics.figures.style import (
 )
 
 HEIGHT_INCHES = 5.4
+REAL_SET = 0
 
 
 def draw_real_classifier(measurements: Sequence[Measurement]) -> Figure | None:
@@ -32,7 +34,7 @@ def draw_real_classifier(measurements: Sequence[Measurement]) -> Figure | None:
         label = f"on the set, n = {entropy.sample_size} each (95 % interval)"
         draw_curve(above, entropy, label=f"entropy {label}", color=VERMILION, line="-", marker="o")
         if held_out is not None:
-            _draw_level(above, held_out)
+            _draw_held_out(above, held_out)
         above.set_ylim(bottom=0)
         above.set_ylabel("mean output entropy (nats)")
         draw_curve(below, accuracy, label=f"accuracy {label}", color=GREEN, line="-", marker="s")
@@ -40,6 +42,15 @@ def draw_real_classifier(measurements: Sequence[Measurement]) -> Figure | None:
         label_t_re(below, above, accuracy)
         place_legend_below(above, below, columns=1)
     return figure
+
+
+def _draw_held_out(axes: Axes, held_out: Curve) -> None:
+    """A line where test images were reconstructed too, else the level of the real ones."""
+    if held_out.t_re == [REAL_SET]:
+        _draw_level(axes, held_out)
+        return
+    label = f"entropy on held-out images, reconstructed as well, n = {held_out.sample_size} each"
+    draw_curve(axes, held_out, label=label, color=BLUE, line="--", marker="s")
 
 
 def _draw_level(axes: Axes, held_out: Curve) -> None:
