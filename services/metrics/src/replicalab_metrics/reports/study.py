@@ -20,6 +20,7 @@ from replicalab.storage.projections import Projection
 from replicalab_metrics.figures.images import first_of_each_class
 from replicalab_metrics.reports.claims import Judgement, judge
 from replicalab_metrics.reports.comparisons import Comparison, comparisons
+from replicalab_metrics.reports.paper import PaperComparison, compare_with_paper
 
 OF_THE_REAL_CLASSIFIER = frozenset(
     {
@@ -100,6 +101,11 @@ class Study:
     def comparisons(self) -> Sequence[Comparison]:
         """Accuracy between single sets; seconds of tests where there are many."""
         return comparisons(self.measurements)
+
+    @cached_property
+    def paper(self) -> Sequence[PaperComparison]:
+        """The paper's numbers beside these; none where the study is another one."""
+        return compare_with_paper(self.spec, self.measurements)
 
     @property
     def spec_sha256(self) -> str:

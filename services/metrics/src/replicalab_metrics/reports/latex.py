@@ -1,0 +1,176 @@
+"""The table of results for a paper: LaTeX with booktabs, everything of the study escaped.
+
+Sets are columns and measures rows, the other way round than on the page: papers are narrow, and a
+study has more measures than sets.
+"""
+
+import json
+from collections.abc import Iterable, Sequence
+
+from replicalab_metrics.reports.paper_table import PaperRow, paper_remarks, paper_rows
+from replicalab_metrics.reports.published import SOURCE
+from replicalab_metrics.reports.study import Study
+from replicalab_metrics.reports.tables import NOT_MEASURED, Cell, ResultTable, result_table
+
+_ESCAPES = str.maketrans(
+    {
+        "\\": r"\textbackslash{}",
+        "{": r"\{",
+        "}": r"\}",
+        "$": r"\$",
+        "&": r"\&",
+        "#": r"\#",
+        "%": r"\%",
+        "_": r"\_",
+        "~": r"\textasciitilde{}",
+        "^": r"\textasciicircum{}",
+        "<": r"\textless{}",
+        ">": r"\textgreater{}",
+        "|": r"\textbar{}",
+        '"': r"\textquotedbl{}",
+        "`": r"\textasciigrave{}",
+        "-": "{-}",  # two of them would become a dash
+        "\N{EN DASH}": "--",
+        "\N{MINUS SIGN}": "$-$",
+        "\N{PLUS-MINUS SIGN}": r"$\pm$",
+    }
+)
+
+_PREAMBLE = (
+    "Needs \\usepackage{booktabs} and \\usepackage[T1]{fontenc}; LuaLaTeX or XeLaTeX where names",
+    "are not in Latin letters.",
+)
+
+
+def results_table(study: Study) -> bytes:
+    """The results, and beside the paper's where the study is the paper's, in UTF-8."""
+    lines = [*_provenance(study), ""]
+    table = result_table(study.measurements)
+    if table.rows:
+        lines += _environment(_caption(study, table), "results", study, _body(table))
+    rows = paper_rows(study.paper)
+    if rows:
+        remarks = paper_remarks(study.paper)
+        lines += ["", *_environment(_paper_caption(study, remarks), "paper", study, _beside(rows))]
+    return "\n".join([*lines, ""]).encode()
+
+
+def escaped(text: str) -> str:
+    """``text`` as LaTeX prints it and nothing of it is a command."""
+    return text.translate(_ESCAPES)
+
+
+def _provenance(study: Study) -> list[str]:
+    """Comments; a name cannot end one, since it is a JSON string."""
+    return [
+        "% ReplicaLab results",
+        f"% study: {json.dumps(study.spec.name, ensure_ascii=False)}",
+        f"% specification sha256: {study.spec_sha256}",
+        *(f"% {role} sha256: {ref.sha256}" for role, refs in study.inputs.items() for ref in refs),
+        *(f"% {line}" for line in _PREAMBLE),
+    ]
+
+
+def _environment(caption: str, label: str, study: Study, body: Sequence[str]) -> list[str]:
+    return [
+        r"\begin{table}",
+        r"\centering",
+        rf"\caption{{{caption}}}",
+        rf"\label{{tab:{study.spec_sha256[:8]}-{label}}}",
+        r"\small",
+        *body,
+        r"\end{table}",
+    ]
+
+
+def _caption(study: Study, table: ResultTable) -> str:
+    spreads = [cell.spread for row in table.rows for cell in row.cells]
+    intervals = [cell.interval for row in table.rows for cell in row.cells]
+    sentences = [
+        f"{escaped(study.spec.name)}: every reconstructed set by $t_{{re}}$, the remaining reverse "
+        r"steps, and $\sigma$, the noise level it started from ($t_{re} = 0$ is the real set).",
+        r"\emph{n} counts images unless it says seeds.",
+    ]
+    if any(spreads):
+        sentences.append(r"$\pm$ is the standard deviation over training seeds.")
+    if any(intervals):
+        sentences.append(
+            r"Below each value its 95\,\% interval: Student's t over seeds for accuracies and over "
+            "images for means, Wilson's for shares, a jackknife for distances between whole sets "
+            "and scores of them."
+        )
+    return " ".join(sentences)
+
+
+def _body(table: ResultTable) -> list[str]:
+    heads = ["measure", r"\emph{n}", *(str(row.t_re) for row in table.rows)]
+    sigmas = [r"$\sigma$", "", *(_number(row.sigma) for row in table.rows)]
+    lines = [
+        rf"\begin{{tabular}}{{ll{'r' * len(table.rows)}}}",
+        r"\toprule",
+        rf"& & \multicolumn{{{len(table.rows)}}}{{c}}{{$t_{{re}}$}} \\",
+        rf"\cmidrule(l){{3-{2 + len(table.rows)}}}",
+        _row(heads),
+        _row(sigmas),
+        r"\midrule",
+    ]
+    for index, column in enumerate(table.columns):
+        cells = [row.cells[index] for row in table.rows]
+        words = " ".join(filter(None, [column.measure, column.reference]))
+        name = f"{escaped(words)} ({escaped(column.unit)})"
+        lines.append(_row([name, escaped(column.sample_size), *map(_value, cells)]))
+        if any(cell.interval for cell in cells):
+            lines.append(_row(["", "", *(_interval(cell.interval) for cell in cells)]))
+    return [*lines, r"\bottomrule", r"\end{tabular}"]
+
+
+def _paper_caption(study: Study, remarks: Sequence[str]) -> str:
+    return " ".join(
+        [
+            f"{escaped(study.spec.name)} beside {escaped(SOURCE)}, whose images came from EDM's "
+            r"class{-}conditional model. Differences are ours minus theirs; intervals are 95\,\%.",
+            *map(escaped, remarks),
+        ]
+    )
+
+
+def _beside(rows: Sequence[PaperRow]) -> list[str]:
+    lines = [
+        r"\begin{tabular}{lrrrlrr}",
+        r"\toprule",
+        _row(["measure", "$t_{re}$", "ours", "interval", r"\emph{n}", "paper", "difference"]),
+    ]
+    measure = None
+    for row in rows:
+        if row.measure != measure:
+            lines.append(r"\midrule")
+        name = "" if row.measure == measure else escaped(row.measure)
+        measure = row.measure
+        numbers = [_number(row.ours), _interval(row.interval), escaped(row.n), escaped(row.theirs)]
+        lines.append(_row([name, str(row.t_re), *numbers, escaped(row.difference)]))
+    return [*lines, r"\bottomrule", r"\end{tabular}"]
+
+
+def _value(cell: Cell) -> str:
+    if cell.value == NOT_MEASURED:
+        return "--"
+    spread = rf" $\pm$ {cell.spread}" if cell.spread else ""
+    return f"{_number(cell.value)}{spread}"
+
+
+def _number(text: str) -> str:
+    """A number as mathematics, so that a minus is one."""
+    return f"${text}$" if text.startswith("-") else text
+
+
+def _interval(text: str) -> str:
+    """Both ends in small print; a negative end keeps its sign apart from the dash."""
+    return rf"{{\scriptsize {_dashed(text)}}}" if text else ""
+
+
+def _dashed(text: str) -> str:
+    return "--".join(_number(end) for end in text.split("\N{EN DASH}"))
+
+
+def _row(cells: Iterable[str]) -> str:
+    return f"{' & '.join(cells)} \\\\"
