@@ -72,13 +72,14 @@ def _draw_falls(axes: Axes, runs: SeedRuns) -> None:
     """A bar a set: real set minus this one within each seed, in the mean; crosses are seeds."""
     falls = 100 * (runs.accuracies[:, :1] - runs.accuracies[:, 1:])
     t_re = np.array(runs.t_re[1:], dtype=np.float64)
+    width = _bar_width(runs.t_re)
     seeds = len(falls)
     arms = _arms(falls)
     interval = "" if arms is None else ", 95 % interval of paired differences"
     axes.bar(
         t_re,
         falls.mean(axis=0),
-        width=_bar_width(runs.t_re),
+        width=width,
         yerr=arms,
         color=SKY,
         edgecolor=BLACK,
@@ -87,8 +88,8 @@ def _draw_falls(axes: Axes, runs: SeedRuns) -> None:
         label=f"fall, mean of {seeds} seed{'' if seeds == 1 else 's'}{interval}",
     )
     if seeds > 1:
-        places = np.broadcast_to(t_re, falls.shape)
-        axes.plot(places.ravel(), falls.ravel(), linestyle="", marker="x", color=GREY)
+        places = np.broadcast_to(t_re + width / 4, falls.shape)  # beside the interval
+        axes.plot(places.ravel(), falls.ravel(), linestyle="", marker="x", color=BLACK)
     axes.axhline(0, color=BLACK, linewidth=0.8)
     axes.set_ylabel("fall from the real set\n(percentage points)")
 

@@ -18,6 +18,7 @@ from replicalab_metrics.figures.style import (
 
 MAX_PANELS = 3
 HEIGHT_INCHES = 3.5
+CLOUD_ENLARGED = 2.2
 DEVIATIONS = 2
 """Half-axes of the ellipses, in standard deviations."""
 
@@ -34,7 +35,7 @@ def draw_class_components(projection: Projection) -> Figure | None:
         panels = figure.subplots(1, len(steps), sharex=True, sharey=True, squeeze=False)[0]
         for axes, step in zip(panels, steps, strict=True):
             fake = _only(projection.reconstructed[step], class_)
-            draw_clouds(axes, real, fake)
+            draw_clouds(axes, real, fake, enlarged=CLOUD_ENLARGED)
             _draw_ellipse(axes, real, color=BLACK, line="--", label="real images: 2 std")
             _draw_ellipse(axes, fake, color=VERMILION, line="-", label="reconstructions: 2 std")
             name = f"{step} (real)" if step == 0 else f"{step}"

@@ -61,8 +61,13 @@ def label_components(
         axes.set_ylabel(second)
 
 
-def draw_clouds(axes: Axes, real: ProjectedSet, fake: ProjectedSet) -> None:
-    """Real images as open circles, reconstructions as dots over them."""
+def draw_clouds(
+    axes: Axes, real: ProjectedSet, fake: ProjectedSet, *, enlarged: float = 1.0
+) -> None:
+    """Real images as open circles, reconstructions as dots over them.
+
+    ``enlarged`` is for few points: their areas as a multiple of the usual ones.
+    """
     n = len(real.labels)
     for each, color, size, label in (
         (real, GREY, 9, f"real training images, n = {n:,}"),
@@ -72,7 +77,7 @@ def draw_clouds(axes: Axes, real: ProjectedSet, fake: ProjectedSet) -> None:
         axes.scatter(
             points[:, 0],
             points[:, 1],
-            s=size,
+            s=size * enlarged,
             color="none" if each is real else color,
             edgecolors=color if each is real else "none",
             linewidths=0.5,

@@ -19,6 +19,8 @@ from replicalab_metrics.figures.style import (
 
 HEIGHT_INCHES = 5.4
 REAL_SET = 0
+SHIFT_SHARE = 0.006
+"""Of the axis: intervals of the two entropies stand side by side."""
 
 
 def draw_real_classifier(measurements: Sequence[Measurement]) -> Figure | None:
@@ -32,7 +34,15 @@ def draw_real_classifier(measurements: Sequence[Measurement]) -> Figure | None:
         figure = new_figure(HEIGHT_INCHES)
         above, below = figure.subplots(2, 1, sharex=True)
         label = f"on the set, n = {entropy.sample_size} each (95 % interval)"
-        draw_curve(above, entropy, label=f"entropy {label}", color=VERMILION, line="-", marker="o")
+        draw_curve(
+            above,
+            entropy,
+            label=f"entropy {label}",
+            color=VERMILION,
+            line="-",
+            marker="o",
+            shift_share=-SHIFT_SHARE,
+        )
         if held_out is not None:
             _draw_held_out(above, held_out)
         above.set_ylim(bottom=0)
@@ -50,7 +60,15 @@ def _draw_held_out(axes: Axes, held_out: Curve) -> None:
         _draw_level(axes, held_out)
         return
     label = f"entropy on held-out images, reconstructed as well, n = {held_out.sample_size} each"
-    draw_curve(axes, held_out, label=label, color=BLUE, line="--", marker="s")
+    draw_curve(
+        axes,
+        held_out,
+        label=label,
+        color=BLUE,
+        line="--",
+        marker="s",
+        shift_share=SHIFT_SHARE,
+    )
 
 
 def _draw_level(axes: Axes, held_out: Curve) -> None:

@@ -37,8 +37,8 @@ _ESCAPES = str.maketrans(
 )
 
 _PREAMBLE = (
-    "Needs \\usepackage{booktabs} and \\usepackage[T1]{fontenc}; LuaLaTeX or XeLaTeX where names",
-    "are not in Latin letters.",
+    r"Needs \usepackage{booktabs}, \usepackage{graphicx} and \usepackage[T1]{fontenc}; LuaLaTeX",
+    "or XeLaTeX where names are not in Latin letters. A table wider than the text is made smaller.",
 )
 
 
@@ -66,7 +66,7 @@ def _provenance(study: Study) -> list[str]:
         "% ReplicaLab results",
         f"% study: {json.dumps(study.spec.name, ensure_ascii=False)}",
         f"% specification sha256: {study.spec_sha256}",
-        *(f"% {role} sha256: {ref.sha256}" for role, refs in study.inputs.items() for ref in refs),
+        f"% digests of all inputs, which the report lists, sha256: {study.inputs_sha256}",
         *(f"% {line}" for line in _PREAMBLE),
     ]
 
@@ -78,7 +78,9 @@ def _environment(caption: str, label: str, study: Study, body: Sequence[str]) ->
         rf"\caption{{{caption}}}",
         rf"\label{{tab:{study.spec_sha256[:8]}-{label}}}",
         r"\small",
-        *body,
+        r"\resizebox{\ifdim\width>\linewidth\linewidth\else\width\fi}{!}{%",
+        *body[:-1],
+        f"{body[-1]}}}",
         r"\end{table}",
     ]
 
@@ -118,6 +120,8 @@ def _body(table: ResultTable) -> list[str]:
         cells = [row.cells[index] for row in table.rows]
         words = " ".join(filter(None, [column.measure, column.reference]))
         name = f"{escaped(words)} ({escaped(column.unit)})"
+        if index:
+            lines.append(r"\addlinespace")
         lines.append(_row([name, escaped(column.sample_size), *map(_value, cells)]))
         if any(cell.interval for cell in cells):
             lines.append(_row(["", "", *(_interval(cell.interval) for cell in cells)]))
@@ -159,17 +163,17 @@ def _value(cell: Cell) -> str:
 
 
 def _number(text: str) -> str:
-    """A number as mathematics, so that a minus is one."""
+    """A number, as mathematics where it has a sign or a power of ten."""
+    digits, _, exponent = text.partition("e")
+    if exponent:
+        return rf"${digits}\times10^{{{int(exponent)}}}$"
     return f"${text}$" if text.startswith("-") else text
 
 
 def _interval(text: str) -> str:
     """Both ends in small print; a negative end keeps its sign apart from the dash."""
-    return rf"{{\scriptsize {_dashed(text)}}}" if text else ""
-
-
-def _dashed(text: str) -> str:
-    return "--".join(_number(end) for end in text.split("\N{EN DASH}"))
+    ends = "--".join(_number(end) for end in text.split("\N{EN DASH}"))
+    return rf"{{\scriptsize {ends}}}" if text else ""
 
 
 def _row(cells: Iterable[str]) -> str:

@@ -5,7 +5,7 @@ counts. Numbers are subtracted only where both were made alike; where they were 
 side by side, and a remark says what may be read from them.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from replicalab.domain.classifiers import ClassifierSpec, PaperResNet18
@@ -115,20 +115,23 @@ def _compared(
     curve = curve_of(measurements, published.name, published.reference)
     if curve is None:
         return None
-    ours = {each.t_re: each for each in curve.points if each.t_re in published.values}
-    if not ours:
+    shared = [
+        (ours, published.values[t_re])
+        for t_re, ours in zip(curve.t_re, curve.points, strict=True)
+        if t_re in published.values
+    ]
+    if not shared:
         return None
-    is_comparable, remark = _standing(published.name, spec, ours)
+    is_comparable, remark = _standing(published.name, spec, [ours for ours, _ in shared])
     points = tuple(
-        PaperPoint(mine, theirs, mine.value - theirs.value if is_comparable else None)
-        for t_re, mine in ours.items()
-        if (theirs := published.values[t_re])
+        PaperPoint(ours, theirs, ours.value - theirs.value if is_comparable else None)
+        for ours, theirs in shared
     )
     return PaperComparison(published, points, remark)
 
 
 def _standing(
-    name: MeasurementName, spec: ExperimentSpec, ours: Mapping[int, Measurement]
+    name: MeasurementName, spec: ExperimentSpec, ours: Sequence[Measurement]
 ) -> tuple[bool, str]:
     """Whether values of ``name`` may be subtracted, and what to remember either way."""
     is_share = name in {MeasurementName.PRECISION, MeasurementName.RECALL}
@@ -138,8 +141,6 @@ def _standing(
         return False, ENTROPY_SCALE
     if spec.features != InceptionFeatures():
         return False, OTHER_SPACE
-    if is_share and any(
-        each.recipe.get("neighbours") != PAPER_NEIGHBOURS for each in ours.values()
-    ):
+    if is_share and any(each.recipe.get("neighbours") != PAPER_NEIGHBOURS for each in ours):
         return False, OTHER_NEIGHBOURS
     return True, OPEN_NEIGHBOURS if is_share else ""

@@ -56,13 +56,12 @@ def _schema(study: Study) -> pa.Schema:
         for name in MEASUREMENT_COLUMNS
         for kind, description in [_COLUMNS[name]]
     ]
-    inputs = {role: [ref.sha256 for ref in refs] for role, refs in study.inputs.items()}
     return pa.schema(
         fields,
         metadata={
             "study": study.spec.name,
             "spec": study.spec.model_dump_json(),
             "spec_sha256": study.spec_sha256,
-            "inputs": json.dumps(inputs),
+            "inputs": json.dumps(study.input_digests),
         },
     )

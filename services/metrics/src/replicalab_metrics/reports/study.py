@@ -1,5 +1,6 @@
 """Everything a report is made of, read once and checked to belong together."""
 
+import hashlib
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -14,7 +15,7 @@ from replicalab.domain.specs import ExperimentSpec
 from replicalab.domain.tasks import Report
 from replicalab.engine.handlers import TaskContext
 from replicalab.errors import InvalidMeasureInput
-from replicalab.planning.keys import digest_of
+from replicalab.planning.keys import canonical_json, digest_of
 from replicalab.storage.image_sets import ImageSet
 from replicalab.storage.projections import Projection
 from replicalab_metrics.figures.images import first_of_each_class
@@ -111,6 +112,16 @@ class Study:
     def spec_sha256(self) -> str:
         """Digest of the specification's canonical JSON."""
         return digest_of(self.spec)
+
+    @property
+    def input_digests(self) -> dict[str, list[str]]:
+        """sha256 of every artifact the report was made from, by role."""
+        return {role: [ref.sha256 for ref in refs] for role, refs in self.inputs.items()}
+
+    @property
+    def inputs_sha256(self) -> str:
+        """Digest of ``input_digests`` as canonical JSON."""
+        return hashlib.sha256(canonical_json(self.input_digests)).hexdigest()
 
 
 def read_study(context: TaskContext, params: Report) -> Study:
