@@ -92,7 +92,7 @@ def test_the_caption_explains_what_the_table_shows(
     (caption,) = re.findall(r"\\caption\{(.*)\}", text)
     assert caption.startswith("my study: ")
     assert r"$\pm$ is the standard deviation over training seeds" in caption
-    assert r"95\,\% interval" in caption
+    assert r"95\,\% interval: by construction for accuracy." in caption
     assert r"95.0 $\pm$ 1.2" in text
 
 

@@ -7,10 +7,18 @@ study has more measures than sets.
 import json
 from collections.abc import Iterable, Sequence
 
+from replicalab.domain.measures import Measurement, MeasurementName
 from replicalab_metrics.reports.paper_table import PaperRow, paper_remarks, paper_rows
 from replicalab_metrics.reports.published import SOURCE
 from replicalab_metrics.reports.study import Study
-from replicalab_metrics.reports.tables import NOT_MEASURED, Cell, ResultTable, result_table
+from replicalab_metrics.reports.tables import (
+    COLUMNS,
+    NOT_MEASURED,
+    Cell,
+    ResultTable,
+    result_table,
+)
+from replicalab_metrics.reports.wording import MEASURE_WORDS
 
 _ESCAPES = str.maketrans(
     {
@@ -87,7 +95,6 @@ def _environment(caption: str, label: str, study: Study, body: Sequence[str]) ->
 
 def _caption(study: Study, table: ResultTable) -> str:
     spreads = [cell.spread for row in table.rows for cell in row.cells]
-    intervals = [cell.interval for row in table.rows for cell in row.cells]
     sentences = [
         f"{escaped(study.spec.name)}: every reconstructed set by $t_{{re}}$, the remaining reverse "
         r"steps, and $\sigma$, the noise level it started from ($t_{re} = 0$ is the real set).",
@@ -95,13 +102,19 @@ def _caption(study: Study, table: ResultTable) -> str:
     ]
     if any(spreads):
         sentences.append(r"$\pm$ is the standard deviation over training seeds.")
-    if any(intervals):
-        sentences.append(
-            r"Below each value its 95\,\% interval: Student's t over seeds for accuracies and over "
-            "images for means, Wilson's for shares, a jackknife for distances between whole sets "
-            "and scores of them."
-        )
+    if methods := _interval_methods(study.measurements):
+        sentences.append(rf"Below each value its 95\,\% interval: {escaped(methods)}.")
     return " ".join(sentences)
+
+
+def _interval_methods(measurements: Sequence[Measurement]) -> str:
+    """How the intervals of the table were made, each method with its measures."""
+    measures: dict[str, dict[str, None]] = {}
+    for each in measurements:
+        if each.interval and each.part is None and (each.name, each.reference) in COLUMNS:
+            method = each.interval.method.partition(" over ")[0]
+            measures.setdefault(method, {})[MEASURE_WORDS[MeasurementName(each.name)]] = None
+    return "; ".join(f"{method} for {', '.join(words)}" for method, words in measures.items())
 
 
 def _body(table: ResultTable) -> list[str]:
