@@ -9,6 +9,7 @@ from matplotlib.container import BarContainer, ErrorbarContainer
 from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
 from matplotlib.text import Text
+from pydantic import JsonValue
 
 from replicalab.domain.measures import Measurement, Reference
 from replicalab.storage.image_sets import ImageSet
@@ -17,6 +18,7 @@ from replicalab_metrics.figures.accuracy import draw_accuracy
 from replicalab_metrics.figures.components import draw_components
 from replicalab_metrics.figures.curves import spread_evenly
 from replicalab_metrics.figures.distances import draw_distances
+from replicalab_metrics.figures.edges import draw_edges
 from replicalab_metrics.figures.images import draw_image_grid
 from replicalab_metrics.figures.real_classifier import draw_real_classifier
 from replicalab_metrics.figures.style import render
@@ -225,3 +227,21 @@ def test_panels_name_step_sample_size_and_variance(projection: Projection) -> No
 def test_items_spread_evenly_keep_both_ends() -> None:
     assert spread_evenly(range(100), 4) == [0, 33, 66, 99]
     assert spread_evenly([1, 2], 4) == [1, 2]
+
+
+@pytest.mark.parametrize(("lowest", "bottom"), [(0.8, 0.75), (0.02, -0.03)])
+def test_tenths_fill_the_axis_that_all_panels_share(
+    measured: Callable[..., Measurement], lowest: float, bottom: float
+) -> None:
+    """Shares near 1 are told apart; the axis is wide enough for every interval."""
+    recipe: dict[str, JsonValue] = {"order": "class centroid"}
+    found = [
+        measured(name, 9, value, reference=reference, recipe=recipe | {"tenth": tenth})
+        for name in ("tenth_recall", "tenth_coverage")
+        for reference in Reference
+        for tenth, value in ((1, 0.99), (10, lowest))
+    ]
+    figure = draw_edges(found)
+    assert figure is not None
+    for axes in figure.axes:
+        assert axes.get_ylim() == pytest.approx((bottom, 1.04))
