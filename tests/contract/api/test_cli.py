@@ -14,7 +14,7 @@ from replicalab.client.lab import Lab
 from replicalab.domain.presets import digits_study
 from replicalab.domain.specs import ExperimentSpec
 from replicalab.domain.tasks import Queue
-from replicalab.errors import ExperimentNotFound, InvalidRequest
+from replicalab.errors import ArtifactNotFound, ExperimentNotFound, InvalidRequest
 from tests.contract.api.conftest import TOKEN
 
 pytestmark = [pytest.mark.integration, pytest.mark.timeout(60)]
@@ -96,6 +96,18 @@ def test_results_for_other_programs(
     text = command("results", experiment, "--format", "csv").stdout_bytes.decode()
     assert text.startswith("name,version,t_re,")
     assert "accuracy" in command("results", experiment).stdout
+
+
+def test_the_table_of_a_report_is_printed_for_latex(command: RunCommand, finished: str) -> None:
+    experiment = finished.rpartition("/")[2]
+    result = command("results", experiment, "--format", "latex")
+    assert result.exit_code == 0
+    assert result.stdout.startswith("table.tex of ")
+
+
+def test_without_a_report_there_is_no_table_to_print(command: RunCommand, experiment: str) -> None:
+    found = command("results", experiment, "--format", "latex")
+    assert isinstance(found.exception, ArtifactNotFound)
 
 
 def test_downloads_say_where_they_went(

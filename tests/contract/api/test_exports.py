@@ -46,7 +46,8 @@ DOCUMENTS = [
     "results.csv",
     "SHA256SUMS",
 ]
-REPORT_FILES = ["report.html", "figures/accuracy.png", "figures/accuracy.svg"]
+TABLES = {"results.parquet": names.PARQUET, "table.tex": names.LATEX}
+REPORT_FILES = ["report.html", "figures/accuracy.png", "figures/accuracy.svg", *TABLES]
 LARGE = {names.TRAIN_IMAGES, names.TEST_IMAGES, names.RECONSTRUCTED_IMAGES}
 
 
@@ -111,6 +112,8 @@ def test_the_manifest_is_an_ro_crate_of_all_files(exported: Unpacked) -> None:
     outside = {"https://w3id.org/ro/crate/1.2"}
     assert set().union(*map(references, document["@graph"])) - outside <= set(crate)
     assert "Profile" in crate[root["conformsTo"]["@id"]]["@type"]
+    for name, media_type in TABLES.items():
+        assert crate[name]["encodingFormat"] == media_type
 
 
 def test_the_manifest_tells_of_the_run(exported: Unpacked) -> None:
@@ -182,7 +185,10 @@ def test_the_caller_says_which_artifacts_come_along(
     response = client.get(f"{finished}/export", params={"artifacts": included})
     found = unpacked(response.content, tmp_path / "unpacked")
     assert found.names[: len(DOCUMENTS)] == DOCUMENTS
-    assert sorted(found.names[len(DOCUMENTS) :][:3]) == sorted(REPORT_FILES)
+    rest = found.names[len(DOCUMENTS) :]
+    assert sorted(name for name in rest if "artifacts/" not in name) == sorted(REPORT_FILES)
+    of_report = [name in REPORT_FILES or "/report/" in name for name in rest]
+    assert of_report == sorted(of_report, reverse=True), "what the report task wrote comes first"
     others = {name.rpartition("/")[2] for name in found.names if name.startswith("artifacts/")}
     large = LARGE | {names.CLASSIFIER_WEIGHTS}
     match included:

@@ -7,7 +7,7 @@ import pytest
 
 from replicalab.domain import artifacts
 from replicalab.domain.features import FeatureSpec, InceptionFeatures, InDomainFeatures, space_of
-from replicalab.domain.measures import ALL_MEASURES, MeasureSpec
+from replicalab.domain.measures import ALL_MEASURES, MeasureSpec, PcaMeasure, RealClassifierMeasure
 from replicalab.domain.specs import ExperimentSpec
 from replicalab.domain.tasks import (
     QUEUES,
@@ -37,7 +37,22 @@ pytestmark = pytest.mark.slow
 PLANNED_IMAGES = 1297
 TRAIN_IMAGES, TEST_IMAGES, CLASSES = 50, 40, 10
 
-FIGURES = ("images", "accuracy", "distances", "real-classifier", "quality", "edges", "components")
+FIGURES = (
+    "images",
+    "accuracy",
+    "distances",
+    "real-classifier",
+    "quality",
+    "edges",
+    "components",
+    "class-components",
+)
+NUMBERS = {
+    artifacts.RESULTS_CSV,
+    artifacts.RESULTS_JSON,
+    artifacts.RESULTS_PARQUET,
+    artifacts.RESULTS_TABLE,
+}
 
 Outputs = dict[str, bytes]
 
@@ -121,7 +136,7 @@ def promised(params: TaskParams) -> set[str]:
             return {artifacts.PCA}
         case Report():
             figures = {f"figure-{slug}.{form}" for slug in FIGURES for form in ("svg", "png")}
-            return {artifacts.REPORT, artifacts.RESULTS_CSV, artifacts.RESULTS_JSON} | figures
+            return {artifacts.REPORT} | NUMBERS | figures
         case _:
             raise AssertionError(f"metrics has no {params.kind}")
 
@@ -151,7 +166,8 @@ def test_a_study_of_one_measure_is_reported(measure: MeasureSpec) -> None:
     task, context = run(spec)[-1]
     assert task.kind is TaskKind.REPORT
     figures = [name for name in context.outputs if name.endswith(".svg")]
-    assert len(figures) == 2, "the images, and the figure of the measure"
+    own = 2 if measure == PcaMeasure() else 1
+    assert len(figures) == 1 + own, "the images, and what the measure is drawn in"
 
 
 def test_a_planned_study_judges_every_claim_of_the_papers() -> None:
@@ -166,6 +182,20 @@ def test_a_planned_study_judges_every_claim_of_the_papers() -> None:
         assert claim["p"] <= claim["p_adjusted"]
         assert f"{claim['figure']}.svg" in context.outputs
         assert f'href="#{claim["figure"]}"' in context.outputs[artifacts.REPORT].decode()
+
+
+def test_entropies_of_reconstructed_test_images_reach_the_report() -> None:
+    spec = ExperimentSpec(
+        name="held out",
+        t_re=(0, 9, 18),
+        classifier_seeds=(0,),
+        measures=(RealClassifierMeasure(held_out=True),),
+    )
+    _, context = run(spec)[-1]
+    found = json.loads(context.outputs[artifacts.RESULTS_JSON])["measurements"]
+    entropies = [each for each in found if each["name"] == "held_out_entropy"]
+    assert [each["t_re"] for each in entropies] == [0, 9, 18]
+    assert "entropy on held-out images" in context.outputs[artifacts.REPORT].decode()
 
 
 def test_a_study_without_the_real_set_is_reported() -> None:

@@ -40,6 +40,7 @@ class Form(StrEnum):
     TABLE = "table"
     JSON = "json"
     CSV = "csv"
+    LATEX = "latex"
 
 
 Experiment = Annotated[UUID, typer.Argument(help="Id of the experiment.")]
@@ -168,7 +169,8 @@ def results(
 ) -> None:
     """Print measurements of every t_re.
 
-    Tables show value, interval and n; json and csv hold everything.
+    Tables show value, interval and n; json and csv hold everything; latex is the table of the
+    report, which has to be there.
     """
     with _commands(context) as commands:
         commands.results(experiment, form.value)

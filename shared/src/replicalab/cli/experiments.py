@@ -4,6 +4,7 @@ import json
 from collections.abc import Sequence
 from itertools import islice
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from uuid import UUID
 
 import typer
@@ -106,9 +107,17 @@ class Commands:
         if form == "table":
             self._show_results(experiment)
             return
+        if form == "latex":
+            typer.echo(self._table_to_print(experiment), nl=False)
+            return
         results = self._lab.results(experiment)
         text = results.to_csv() if form == "csv" else results.model_dump_json(indent=2) + "\n"
         typer.echo(text, nl=False)
+
+    def _table_to_print(self, experiment: UUID) -> str:
+        with TemporaryDirectory() as folder:
+            path = self._lab.download(experiment, artifacts.RESULTS_TABLE, folder)
+            return path.read_text("utf-8")
 
     def _show_results(self, experiment: UUID) -> None:
         results = self._lab.results(experiment)

@@ -7,6 +7,8 @@ from replicalab.domain.artifacts import (
     PNG,
     RECONSTRUCTED_IMAGES,
     REPORT,
+    RESULTS_PARQUET,
+    RESULTS_TABLE,
     SAFETENSORS,
     SVG,
     TEST_IMAGES,
@@ -29,6 +31,7 @@ TEXT = "text/plain; charset=utf-8"
 
 _IMAGE_SETS = frozenset({TRAIN_IMAGES, TEST_IMAGES, RECONSTRUCTED_IMAGES})
 _FIGURES = frozenset({PNG, SVG})
+_OF_THE_REPORT = frozenset({REPORT, RESULTS_PARQUET, RESULTS_TABLE})
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,8 +53,8 @@ def place_of(
     kind: TaskKind, key: TaskKey, name: str, ref: ArtifactRef, included: Included
 ) -> str | None:
     """Where an artifact lies, or None where ``included`` leaves it out."""
-    if kind is TaskKind.REPORT and name == REPORT:
-        return REPORT
+    if kind is TaskKind.REPORT and name in _OF_THE_REPORT:
+        return name
     if kind is TaskKind.REPORT and ref.media_type in _FIGURES:
         return f"figures/{name}"
     is_large = name in _IMAGE_SETS or ref.media_type == SAFETENSORS

@@ -5,19 +5,20 @@ from collections.abc import Sequence
 from replicalab.crates import layout
 from replicalab.crates.layout import ArchivedFile
 from replicalab.crates.manifest import outcome_of
-from replicalab.domain.artifacts import REPORT
+from replicalab.domain.artifacts import REPORT, RESULTS_PARQUET, RESULTS_TABLE
 from replicalab.domain.exports import ExportedPlan, Included
 
 _LEFT_OUT = {
-    Included.NONE: "Of the artifacts, only the report and its figures are here.",
+    Included.NONE: "Of the artifacts, only the report, its figures and its tables are here.",
     Included.RESULTS: "Image sets and weights of networks are left out.",
     Included.ALL: "Every artifact that was stored is here.",
 }
 
 _CONTENTS = f"""## What is where
 
-- `{REPORT}`: the report as one page; open it in a browser. `figures/`: its figures. An
-  experiment without a report has neither.
+- `{REPORT}`: the report as one page; open it in a browser. `figures/`: its figures.
+  `{RESULTS_PARQUET}`: its numbers with typed columns; `{RESULTS_TABLE}`: its table for LaTeX. An
+  experiment without a report has none of them.
 - `{layout.RESULTS_CSV}`: every measurement on a line, for a spreadsheet or a data frame; missing
   values are empty. `{layout.RESULTS_JSON}`: the same with every detail.
 - `{layout.SPEC}`: what was asked for. Given to a ReplicaLab installation, it runs again.
@@ -54,8 +55,8 @@ A ReplicaLab experiment, exported {plan.exported_at:%Y-%m-%d %H:%M} UTC from
 {_plain(plan.installation)} (version {plan.service_version}). {outcome_of(experiment)}
 
 ReplicaLab measures what is lost when a generative model's samples replace a training set. Nothing
-of it is needed to read this archive: every file is HTML, CSV, JSON, an image, or an array of numpy
-or safetensors.
+of it is needed to read this archive: every file is HTML, CSV, JSON, Parquet, LaTeX, an image, or an
+array of numpy or safetensors.
 
 | | |
 |---|---|

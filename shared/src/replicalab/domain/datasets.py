@@ -12,6 +12,9 @@ from replicalab.file_errors import UnknownDataset
 
 STL10_RESOLUTION = 96
 FEWEST_TRAINING_IMAGES = 2
+
+Split = Literal["train", "test"]
+"""The training images, or the images held out to test on."""
 SMALLEST_RESOLUTION, LARGEST_RESOLUTION = 8, 1024
 DEFAULT_TEST_SHARE = 0.2
 
@@ -163,6 +166,10 @@ class DatasetFacts:
     classes: int
     resolution: int
     channels: int
+
+    def images(self, split: Split) -> int:
+        """How many images ``split`` has."""
+        return self.train_images if split == "train" else self.test_images
 
 
 def facts_of(dataset: DatasetSpec) -> DatasetFacts:

@@ -9,7 +9,7 @@ from replicalab.domain.measures import Measurement
 from replicalab.domain.resources import ResultRow
 
 TASK_KEY = "task_key"
-COLUMNS = (
+MEASUREMENT_COLUMNS = (
     "name",
     "version",
     "t_re",
@@ -26,8 +26,8 @@ COLUMNS = (
     "interval_level",
     "interval_method",
     "recipe",
-    TASK_KEY,
 )
+COLUMNS = (*MEASUREMENT_COLUMNS, TASK_KEY)
 _FORMULA_STARTS = ("=", "+", "-", "@", "\t", "\r", "\n")
 
 
@@ -44,11 +44,12 @@ def result_records(rows: Iterable[ResultRow]) -> list[dict[str, object]]:
 
 
 def _record(row: ResultRow) -> dict[str, object]:
-    return _record_of(row.measurement) | {TASK_KEY: row.task_key}
+    return measurement_record(row.measurement) | {TASK_KEY: row.task_key}
 
 
-def _record_of(measurement: Measurement) -> dict[str, object]:
-    cells: dict[str, object] = dict.fromkeys(COLUMNS)
+def measurement_record(measurement: Measurement) -> dict[str, object]:
+    """A flat record with every column of ``MEASUREMENT_COLUMNS``; absent values are None."""
+    cells: dict[str, object] = dict.fromkeys(MEASUREMENT_COLUMNS)
     cells |= measurement.model_dump(mode="json", exclude={"interval", "recipe"})
     if measurement.interval is not None:
         interval = measurement.interval.model_dump(mode="json")
@@ -64,9 +65,7 @@ def results_csv(rows: Iterable[ResultRow]) -> str:
 
 def measurements_csv(measurements: Iterable[Measurement]) -> str:
     """As ``results_csv``, of measurements that no task has made."""
-    columns = [name for name in COLUMNS if name != TASK_KEY]
-    records = map(_record_of, measurements)
-    return _csv(({name: record[name] for name in columns} for record in records), columns)
+    return _csv(map(measurement_record, measurements), MEASUREMENT_COLUMNS)
 
 
 def _csv(records: Iterable[dict[str, object]], columns: Sequence[str]) -> str:

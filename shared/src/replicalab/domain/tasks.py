@@ -12,7 +12,7 @@ from pydantic import Field, TypeAdapter
 
 from replicalab.domain.artifacts import ArtifactRef, Sha256
 from replicalab.domain.classifiers import ClassifierSpec
-from replicalab.domain.datasets import DatasetRecipe, PreparedDataset
+from replicalab.domain.datasets import DatasetRecipe, PreparedDataset, Split
 from replicalab.domain.features import PublishedFeatures
 from replicalab.domain.generators import EdmTraining, PowerAverage
 from replicalab.domain.measures import MeasureSpec
@@ -86,12 +86,18 @@ class AverageGenerator(Frozen):
 
 
 class Reconstruct(Frozen):
-    """Write ``images.npz``: images ``first`` to ``first + count - 1`` of the training split.
+    """Write ``images.npz``: images ``first`` to ``first + count - 1`` of a split.
 
-    Inputs: ``train`` (one image set); ``generator`` and ``description`` unless bundled.
+    Inputs: ``train`` or ``test``, as the split is called (one image set); ``generator`` and
+    ``description`` unless bundled.
     """
 
     kind: Literal["reconstruct"] = "reconstruct"
+    split: Split = Field(
+        default="train",
+        exclude_if="train".__eq__,  # so that reconstructions of training images keep their keys
+        description="Whose images; those of the test split have noise of their own.",
+    )
     bundled: Sha256 | None = Field(default=None, description="Digest of bundled weights.")
     sampler: SamplerSpec
     t_re: int = Field(ge=1)
@@ -139,7 +145,8 @@ class Evaluate(Frozen):
     """Write ``measurements.json``: one measure of one reconstructed set.
 
     Inputs: accuracy: ``runs`` (test logits, one per classifier seed); others: ``fake`` (features
-    of the set), ``train`` and ``test`` (features of the real sets).
+    of the set), ``train`` and ``test`` (features of the real sets); where the measure asks for
+    it, ``heldout`` (features of the reconstructed test images).
     """
 
     kind: Literal["evaluate"] = "evaluate"
@@ -160,7 +167,10 @@ class Project(Frozen):
 
 
 class Report(Frozen):
-    """Write ``report.html``, ``results.csv``, ``results.json`` and every figure (SVG, PNG).
+    """Write ``report.html``, every figure (SVG, PNG), the numbers, and a table to print.
+
+    The numbers are ``results.csv``, ``results.json`` and ``results.parquet``; the table is
+    ``table.tex``.
 
     Inputs: ``measurements`` (one per evaluation), ``images:<t_re>`` (image sets), ``train``
     (image set), ``pca`` (if asked for).
@@ -213,7 +223,7 @@ KIND_VERSIONS: Mapping[TaskKind, int] = {
     TaskKind.TRAIN_CLASSIFIER: 2,  # narrow projections avoid a kernel that could go wrong
     TaskKind.EMBED: 2,  # features say their space
     TaskKind.EVALUATE: 4,  # no kernel distance is certain by a variance estimated as zero
-    TaskKind.REPORT: 4,  # claims are tested and corrected for their number
+    TaskKind.REPORT: 5,  # bars, one class alone, Parquet and LaTeX
 }
 """Part of every task key; raise a kind's number when its code changes its output."""
 

@@ -17,6 +17,7 @@ from replicalab.domain.measures import (
     AccuracyMeasure,
     MeasureSpec,
     PcaMeasure,
+    RealClassifierMeasure,
 )
 from replicalab.domain.specs import ExperimentSpec
 from replicalab.domain.tasks import Evaluate, Project, TaskInput, TaskKey
@@ -40,11 +41,13 @@ class StudySets:
         train: The real training set.
         test: Real images held out.
         fakes: Of every ``t_re``, the parts of its set in order; 0 is the real set itself.
+        held_out: The same of the test images; none where no measure asks for them.
     """
 
     train: Source
     test: Source
     fakes: Mapping[int, Sequence[Source]]
+    held_out: Mapping[int, Sequence[Source]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,8 +120,18 @@ class MeasurementPlanner:
                     *inputs_of("fake", [(fake, artifacts.FEATURES)]),
                     *inputs_of("train", [(features.train, artifacts.FEATURES)]),
                     *inputs_of("test", [(features.test, artifacts.FEATURES)]),
+                    *self._held_out(measure, t_re),
                 ],
             )
+
+    def _held_out(self, measure: MeasureSpec, t_re: int) -> list[TaskInput]:
+        """Features of the reconstructed test images, for the measure that asks for them."""
+        is_asked = isinstance(measure, RealClassifierMeasure) and measure.held_out
+        if t_re == 0 or not is_asked:
+            return []
+        sources, images = self._sets.held_out[t_re], self._facts.test_images
+        key = add_embedding(self._builder, self._real_classifier(), sources, images)
+        return inputs_of("heldout", [(key, artifacts.FEATURES)])
 
     def _evaluate(self, measure: MeasureSpec, t_re: int, inputs: list[TaskInput]) -> TaskKey:
         sigma = self._spec.sampler.start_sigma(t_re)

@@ -15,7 +15,7 @@ from collections.abc import Iterator
 from itertools import pairwise
 
 from replicalab.domain import artifacts
-from replicalab.domain.datasets import DatasetFacts, facts_of
+from replicalab.domain.datasets import DatasetFacts, Split, facts_of
 from replicalab.domain.generators import (
     BundledGenerator,
     BundledWeights,
@@ -25,6 +25,7 @@ from replicalab.domain.generators import (
     TrainedGenerator,
     bundled_weights,
 )
+from replicalab.domain.measures import RealClassifierMeasure
 from replicalab.domain.networks import GeneratorForm
 from replicalab.domain.specs import ExperimentSpec
 from replicalab.domain.tasks import Reconstruct, Report, TaskInput, TaskKey
@@ -59,25 +60,27 @@ class _ReplicationPlanner:
         self._facts = facts_of(spec.dataset)
         self._builder = PlanBuilder()
         self._dataset = add_dataset(self._builder, spec.dataset)
-        self._train: Source = (self._dataset, artifacts.TRAIN_IMAGES)
-        self._test: Source = (self._dataset, artifacts.TEST_IMAGES)
+        self._real: dict[Split, Source] = {
+            "train": (self._dataset, artifacts.TRAIN_IMAGES),
+            "test": (self._dataset, artifacts.TEST_IMAGES),
+        }
 
     def plan(self) -> Plan:
-        sets = self._reconstructed_sets()
-        measuring = MeasurementPlanner(
-            self._builder, self._spec, self._facts, StudySets(self._train, self._test, sets)
-        )
-        self._report(sets, measuring.evaluations(), measuring.projection())
+        fakes = self._reconstructed_sets("train")
+        held_out = self._reconstructed_sets("test") if _asks_for_held_out(self._spec) else {}
+        sets = StudySets(self._real["train"], self._real["test"], fakes, held_out)
+        measuring = MeasurementPlanner(self._builder, self._spec, self._facts, sets)
+        self._report(fakes, measuring.evaluations(), measuring.projection())
         return self._builder.build()
 
-    def _reconstructed_sets(self) -> dict[int, list[Source]]:
+    def _reconstructed_sets(self, split: Split) -> dict[int, list[Source]]:
         """Where the images of every ``t_re`` come from; 0 is the real set itself."""
         reconstructed = [t_re for t_re in self._spec.t_re if t_re > 0]
-        sets: dict[int, list[Source]] = {0: [self._train]} if 0 in self._spec.t_re else {}
+        sets: dict[int, list[Source]] = {0: [self._real[split]]} if 0 in self._spec.t_re else {}
         if reconstructed:
             bundled, generator_inputs = self._generator()
             for t_re in reconstructed:
-                sets[t_re] = list(self._reconstruct(t_re, bundled, generator_inputs))
+                sets[t_re] = list(self._reconstruct(split, t_re, bundled, generator_inputs))
         return sets
 
     def _generator(self) -> tuple[str | None, list[TaskInput]]:
@@ -100,12 +103,13 @@ class _ReplicationPlanner:
                 return None, _generator_inputs(add_import(self._builder, weights))
 
     def _reconstruct(
-        self, t_re: int, bundled: str | None, generator_inputs: list[TaskInput]
+        self, split: Split, t_re: int, bundled: str | None, generator_inputs: list[TaskInput]
     ) -> Iterator[Source]:
         spec = self._spec
         evaluations = spec.sampler.evaluations(t_re)
-        for first, count in shards(self._facts.train_images):
+        for first, count in shards(self._facts.images(split)):
             params = Reconstruct(
+                split=split,
                 bundled=bundled,
                 sampler=spec.sampler,
                 t_re=t_re,
@@ -117,7 +121,7 @@ class _ReplicationPlanner:
             )
             key = self._builder.add(
                 params,
-                [*inputs_of("train", [self._train]), *generator_inputs],
+                [*inputs_of(split, [self._real[split]]), *generator_inputs],
                 work=count * evaluations,
                 evaluations=count * evaluations,
             )
@@ -135,12 +139,16 @@ class _ReplicationPlanner:
             Report(spec=self._spec),
             [
                 *inputs_of("measurements", [(key, artifacts.MEASUREMENTS) for key in measurements]),
-                *inputs_of("train", [self._train]),
+                *inputs_of("train", [self._real["train"]]),
                 *images,
                 *(inputs_of("pca", [(pca, artifacts.PCA)]) if pca else []),
             ],
             work=1,
         )
+
+
+def _asks_for_held_out(spec: ExperimentSpec) -> bool:
+    return any(isinstance(each, RealClassifierMeasure) and each.held_out for each in spec.measures)
 
 
 def _generator_inputs(key: TaskKey) -> list[TaskInput]:

@@ -25,6 +25,7 @@ from replicalab.engine.handlers import MemoryContext
 from replicalab.errors import InvalidMeasureInput
 from replicalab.storage.features import FeatureSet, TestLogits
 from replicalab_metrics.evaluations.evaluate import FEATURE_MEASURES, evaluate
+from replicalab_metrics.measures.classification import output_entropies
 
 FeatureSets = Callable[..., FeatureSet]
 
@@ -185,6 +186,39 @@ def test_with_the_real_set_the_held_out_entropy_is_measured(feature_set: Feature
         Reference.TEST,
         50,
     )
+
+
+def test_reconstructed_test_images_are_measured_at_every_step(
+    context: MemoryContext, feature_set: FeatureSets
+) -> None:
+    reconstructed = feature_set(5, n=40, shift=0.2)
+    context.inputs["heldout"] = [reconstructed.to_bytes()]
+    *_, held_out = measurements_of(RealClassifierMeasure(held_out=True), context, t_re=6)
+    assert (held_out.name, held_out.reference) == ("held_out_entropy", Reference.TEST)
+    assert (held_out.t_re, held_out.n) == (6, 40)
+    assert held_out.value == pytest.approx(output_entropies(reconstructed.answers).mean())
+
+
+def test_the_held_out_entropy_of_the_real_set_is_of_real_images_either_way(
+    feature_set: FeatureSets,
+) -> None:
+    train, test = feature_set(2), feature_set(3, n=50)
+    found = [
+        measurements_of(
+            RealClassifierMeasure(held_out=is_asked), comparison(train, train, test), t_re=0
+        )[-1]
+        for is_asked in (False, True)
+    ]
+    assert found[0] == found[1]
+    assert found[0].value == pytest.approx(output_entropies(test.answers).mean())
+
+
+def test_reconstructed_test_images_of_another_classifier_are_refused(
+    context: MemoryContext, feature_set: FeatureSets
+) -> None:
+    context.inputs["heldout"] = [feature_set(5, extractor_sha256="f" * 64).to_bytes()]
+    with pytest.raises(InvalidMeasureInput, match="unlike extractors"):
+        measurements_of(RealClassifierMeasure(held_out=True), context)
 
 
 @pytest.mark.parametrize("measure", COMPARED, ids=lambda measure: measure.kind)

@@ -61,7 +61,7 @@ def test_the_page_with_all_its_figures_asks_for_nothing_outside_itself(study: St
         if name in attributes
     ]
     images = [each for each in addresses if each.startswith("data:image/svg+xml;base64,")]
-    assert len(images) == 5
+    assert len(images) == 6
     inside = {f"#{attributes['id']}" for _, attributes in elements.found if "id" in attributes}
     assert set(addresses) - set(images) <= inside
     assert not re.search(r"https?://|url\(|@import", page)

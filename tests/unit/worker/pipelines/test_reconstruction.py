@@ -8,6 +8,7 @@ import torch
 
 from replicalab.domain import artifacts
 from replicalab.domain.artifacts import ArtifactRef
+from replicalab.domain.datasets import Split
 from replicalab.domain.discretisations import VpDiscretisation, VpSchedule
 from replicalab.domain.precisions import Precision
 from replicalab.domain.samplers import (
@@ -20,7 +21,7 @@ from replicalab.domain.samplers import (
 )
 from replicalab.domain.tasks import Reconstruct
 from replicalab.engine.handlers import MemoryContext
-from replicalab.errors import IncompatibleParts, InvalidImageSet, UnsafeCheckpoint
+from replicalab.errors import ArtifactNotFound, IncompatibleParts, InvalidImageSet, UnsafeCheckpoint
 from replicalab.storage.image_sets import ImageSet
 from replicalab_worker.pipelines.reconstruction import Reconstruction
 from replicalab_worker.runtime.device import computes_in_bfloat16
@@ -51,9 +52,11 @@ def shard(
     noise_seed: int = 0,
     sampler: SamplerSpec | None = None,
     precision: Precision = "float32",
+    split: Split = "train",
     reconstruct: Reconstruction | None = None,
 ) -> ImageSet:
     params = Reconstruct(
+        split=split,
         bundled=None,
         sampler=sampler or HeunSampler(steps=STEPS, s_churn=2.0),
         t_re=t_re,
@@ -70,6 +73,27 @@ def shard(
 def difference(first: ImageSet, second: ImageSet) -> npt.NDArray[np.int64]:
     apart: npt.NDArray[np.int64] = np.abs(first.images.astype(np.int64) - second.images)
     return apart
+
+
+def test_test_images_are_reconstructed_with_noise_of_their_own(
+    shard_context: MemoryContext, images: ImageSet
+) -> None:
+    """Even where they equal training images in pixels, labels and places, as here."""
+    shard_context.inputs["test"] = shard_context.inputs["train"]
+    held_out = shard(shard_context, split="test", first=3, count=5, start="noise")
+    assert np.array_equal(held_out.labels, images.labels[3:8])
+    assert np.array_equal(held_out.indices, images.indices[3:8])
+    again = shard(shard_context, split="test", first=3, count=5, start="noise")
+    assert np.array_equal(held_out.images, again.images)
+    trained = shard(shard_context, split="train", first=3, count=5, start="noise")
+    assert all(
+        (one != other).any() for one, other in zip(held_out.images, trained.images, strict=True)
+    )
+
+
+def test_a_split_that_was_not_given_is_missed(shard_context: MemoryContext) -> None:
+    with pytest.raises(ArtifactNotFound, match="'test'"):
+        shard(shard_context, split="test")
 
 
 def test_reconstructions_keep_labels_and_indices(

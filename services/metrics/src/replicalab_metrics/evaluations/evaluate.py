@@ -64,4 +64,5 @@ def _measure(context: TaskContext, params: Evaluate) -> Iterator[Measurement]:
         case PcaMeasure():
             raise InvalidMeasureInput("Principal components are projected, not evaluated.")
         case _:
-            return FEATURE_MEASURES[params.measure.kind](read_compared_sets(context), params)
+            sets = read_compared_sets(context, params)
+            return FEATURE_MEASURES[params.measure.kind](sets, params)

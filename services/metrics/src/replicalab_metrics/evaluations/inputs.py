@@ -9,7 +9,7 @@ import numpy as np
 import numpy.typing as npt
 from pydantic import JsonValue
 
-from replicalab.domain.measures import Reference
+from replicalab.domain.measures import RealClassifierMeasure, Reference
 from replicalab.domain.models import Frozen
 from replicalab.domain.tasks import Evaluate
 from replicalab.engine.handlers import TaskContext
@@ -36,12 +36,14 @@ class ComparedSets:
         fake: The set that is measured.
         train: Real images it was made from.
         test: Real images held out.
+        held_out: Reconstructions of ``test``; None where they were not asked for.
         references: Which of the two it is compared with.
     """
 
     fake: FeatureSet
     train: FeatureSet
     test: FeatureSet
+    held_out: FeatureSet | None = None
     references: tuple[Reference, ...] = tuple(Reference)
 
     @classmethod
@@ -103,11 +105,13 @@ def refusals_reported() -> Iterator[None]:
         raise InvalidMeasureInput(str(refusal)) from refusal
 
 
-def read_compared_sets(context: TaskContext) -> ComparedSets:
-    """Features in the roles ``fake``, ``train`` and ``test``."""
+def read_compared_sets(context: TaskContext, place: Evaluate) -> ComparedSets:
+    """Features in the roles ``fake``, ``train``, ``test``, and ``heldout`` if it is asked for."""
     fake, train, test = (read_features(context, role) for role in ("fake", "train", "test"))
-    sets = ComparedSets(fake, train, test)
-    check_one_feature_space((sets.fake, sets.train, sets.test))
+    is_asked = isinstance(place.measure, RealClassifierMeasure) and place.measure.held_out
+    held_out = read_features(context, "heldout") if is_asked and place.t_re > 0 else None
+    sets = ComparedSets(fake, train, test, held_out)
+    check_one_feature_space(each for each in (fake, train, test, held_out) if each is not None)
     _check_features_differ(sets.train, "training")
     _check_features_differ(sets.test, "held-out")
     return sets

@@ -19,11 +19,15 @@ REAL_SET = 0
 
 
 def measure(sets: ComparedSets, place: Evaluate) -> Iterator[Measurement]:
-    """Accuracy and mean output entropy on the set; with the real set, on held-out images too."""
+    """Accuracy and mean output entropy on the set, then entropy on held-out images.
+
+    Those are reconstructed test images where the study has them, else the real ones, once.
+    """
     yield _accuracy(sets.fake, place)
     yield _entropy(MeasurementName.REAL_CLASSIFIER_ENTROPY, sets.fake, place, reference=None)
-    if place.t_re == REAL_SET:
-        yield _entropy(MeasurementName.HELD_OUT_ENTROPY, sets.test, place, reference=Reference.TEST)
+    held_out = sets.test if place.t_re == REAL_SET else sets.held_out
+    if held_out is not None:
+        yield _entropy(MeasurementName.HELD_OUT_ENTROPY, held_out, place, reference=Reference.TEST)
 
 
 def _accuracy(answered: FeatureSet, place: Evaluate) -> Measurement:

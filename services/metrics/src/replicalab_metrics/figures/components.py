@@ -1,5 +1,7 @@
 """Reconstructed over real features on two principal components, one panel a ``t_re``."""
 
+from collections.abc import Iterable
+
 import numpy as np
 import numpy.typing as npt
 from matplotlib.axes import Axes
@@ -36,19 +38,36 @@ def draw_components(projection: Projection) -> Figure | None:
         for panel in panels.flat[len(steps) :]:
             panel.set_visible(False)
         for panel, step in zip(panels.flat, steps, strict=False):
-            _draw_panel(panel, projection.real, projection.reconstructed[step])
-            n = len(projection.reconstructed[step].labels)
-            panel.set_title(f"$t_{{re}}$ = {step}, n = {n:,}", color=BLACK)
-        shares = projection.explained_shares
-        for panel in panels[-1]:
-            panel.set_xlabel(f"component 1 ({100 * shares[0]:.1f} % of the real variance)")
-        for panel in panels[:, 0]:
-            panel.set_ylabel(f"component 2 ({100 * shares[1]:.1f} % of the real variance)")
+            fake = projection.reconstructed[step]
+            draw_clouds(panel, projection.real, fake)
+            _draw_centroids(panel, projection.real, fake)
+            panel.set_title(f"$t_{{re}}$ = {step}, n = {len(fake.labels):,}", color=BLACK)
+        label_components(panels[-1], panels[:, 0], projection)
         place_legend_below(panels[0, 0], columns=2)
     return figure
 
 
-def _draw_panel(axes: Axes, real: ProjectedSet, fake: ProjectedSet) -> None:
+def label_components(
+    bottom: Iterable[Axes], left: Iterable[Axes], projection: Projection, *, gap: str = " "
+) -> None:
+    """Name the axes, with their share of the variance; ``gap`` parts the two."""
+    first, second = (
+        f"component {number}{gap}({100 * share:.1f} % of the real variance)"
+        for number, share in enumerate(projection.explained_shares[:2], start=1)
+    )
+    for axes in bottom:
+        axes.set_xlabel(first)
+    for axes in left:
+        axes.set_ylabel(second)
+
+
+def draw_clouds(
+    axes: Axes, real: ProjectedSet, fake: ProjectedSet, *, enlarged: float = 1.0
+) -> None:
+    """Real images as open circles, reconstructions as dots over them.
+
+    ``enlarged`` is for few points: their areas as a multiple of the usual ones.
+    """
     n = len(real.labels)
     for each, color, size, label in (
         (real, GREY, 9, f"real training images, n = {n:,}"),
@@ -58,7 +77,7 @@ def _draw_panel(axes: Axes, real: ProjectedSet, fake: ProjectedSet) -> None:
         axes.scatter(
             points[:, 0],
             points[:, 1],
-            s=size,
+            s=size * enlarged,
             color="none" if each is real else color,
             edgecolors=color if each is real else "none",
             linewidths=0.5,
@@ -66,16 +85,15 @@ def _draw_panel(axes: Axes, real: ProjectedSet, fake: ProjectedSet) -> None:
             label=label,
             rasterized=True,
         )
-    _draw_centroids(axes, real, fake)
 
 
 def _draw_centroids(axes: Axes, real: ProjectedSet, fake: ProjectedSet) -> None:
     """Class means of the real set, named, and where the reconstructions' means went."""
     label = "class mean: real (number) to reconstructed (diamond)"
     for class_ in np.unique(real.labels):
-        start = _mean(real, class_)
+        start = class_mean(real, class_)
         if (fake.labels == class_).any():
-            end = _mean(fake, class_)
+            end = class_mean(fake, class_)
             axes.plot(
                 *np.stack([start, end]).T,
                 color=VERMILION,
@@ -97,7 +115,8 @@ def _draw_centroids(axes: Axes, real: ProjectedSet, fake: ProjectedSet) -> None:
         )
 
 
-def _mean(each: ProjectedSet, class_: int) -> npt.NDArray[np.float64]:
+def class_mean(each: ProjectedSet, class_: int) -> npt.NDArray[np.float64]:
+    """Mean of the images of a class on the first two components."""
     points = each.coordinates[each.labels == class_, :2]
     mean: npt.NDArray[np.float64] = points.mean(axis=0, dtype=np.float64)
     return mean

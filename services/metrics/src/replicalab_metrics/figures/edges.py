@@ -13,6 +13,7 @@ from replicalab_metrics.figures.style import figure_style, new_figure, place_leg
 
 HEIGHT_INCHES = 5.2
 MOST_SETS = 7
+MARGIN = 0.04
 MARKERS = "os^Dv<>"
 ORDER = "class centroid"
 
@@ -44,6 +45,7 @@ def draw_edges(measurements: Sequence[Measurement]) -> Figure | None:
                 else:
                     grid[row, column].set_xlabel("tenth of every class (10 is the rim)")
             grid[row, 0].set_ylabel(f"{ROWS[name]} (share of images)")
+        grid[0, 0].set_ylim(max(_lowest(tenths) - MARGIN, -MARGIN), 1 + MARGIN)
         place_legend_below(grid[0, 0], columns=len(shown), title="bars: 95 % intervals")
     return figure
 
@@ -70,8 +72,12 @@ def _draw_panel(axes: Axes, tenths: Sequence[Measurement], shown: Sequence[int])
             elinewidth=0.7,
             capsize=1.5,
         )
-    axes.set_ylim(-0.04, 1.04)
     axes.set_xticks(range(1, 11))
+
+
+def _lowest(tenths: Sequence[Measurement]) -> float:
+    """Lowest end of any interval: where all shares are near 1, an axis from 0 would hide them."""
+    return min(each.interval.low if each.interval else each.value for each in tenths)
 
 
 def _tenth(measurement: Measurement) -> int:

@@ -17,6 +17,7 @@ from matplotlib.figure import Figure
 BLACK = "#000000"
 GREY = "#767676"
 BLUE = "#0072B2"
+SKY = "#56B4E9"
 ORANGE = "#E69F00"
 GREEN = "#009E73"
 VERMILION = "#D55E00"

@@ -3,9 +3,9 @@
 from collections.abc import Sequence
 
 from replicalab.domain.comparisons import unlike_fields
-from replicalab.domain.measures import Measurement, MeasurementName
+from replicalab.domain.measures import Measurement
 from replicalab_metrics.figures.curves import curve_of
-from replicalab_metrics.reports.tables import COLUMNS, REFERENCE_WORDS
+from replicalab_metrics.reports.tables import COLUMNS, reference_text
 from replicalab_metrics.reports.wording import MEASURE_WORDS
 
 
@@ -19,10 +19,9 @@ def unlike_values(measurements: Sequence[Measurement]) -> list[str]:
         first = curve.points[0]
         for point in curve.points[1:]:
             if unlike := unlike_fields(first, point):
-                words = MEASURE_WORDS[MeasurementName(name)]
-                against = f" {REFERENCE_WORDS[reference]}" if reference else ""
+                what = f"{MEASURE_WORDS[name]} {reference_text(name, reference)}".strip()
                 warnings.append(
-                    f"{words}{against}: the values at t_re {first.t_re} and {point.t_re} differ in "
+                    f"{what}: the values at t_re {first.t_re} and {point.t_re} differ in "
                     f"{', '.join(unlike)} and cannot be compared."
                 )
                 break

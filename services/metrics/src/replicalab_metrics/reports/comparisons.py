@@ -7,9 +7,9 @@ import numpy as np
 from pydantic import JsonValue
 
 from replicalab.domain.measures import Measurement
+from replicalab_metrics.figures.seeds import SeedRuns
 from replicalab_metrics.measures.intervals import LEVEL, Estimate, mean_interval
 from replicalab_metrics.measures.significance import holm, positive_mean
-from replicalab_metrics.reports.evidence import SeedRuns
 
 
 @dataclass(frozen=True, slots=True)

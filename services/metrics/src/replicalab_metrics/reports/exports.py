@@ -7,6 +7,7 @@ import json
 from replicalab.domain.measures import Measurement
 from replicalab_metrics.reports.claim_table import claims_document
 from replicalab_metrics.reports.comparisons import comparisons_document
+from replicalab_metrics.reports.paper_table import paper_document
 from replicalab_metrics.reports.study import Study
 
 COLUMNS = (
@@ -54,13 +55,17 @@ def results_csv(study: Study) -> bytes:
 
 
 def results_json(study: Study) -> bytes:
-    """The specification, its digest, every measurement as the service reports it, claims."""
+    """The specification, its digest, every measurement as the service reports it, claims.
+
+    ``paper`` sets the numbers beside those of the paper; it is empty for every other study.
+    """
     document = {
         "spec": study.spec.model_dump(mode="json"),
         "spec_sha256": study.spec_sha256,
         "measurements": [each.model_dump(mode="json") for each in study.measurements],
         "claims": claims_document(study.judgements),
         "comparisons": comparisons_document(study.comparisons),
+        "paper": paper_document(study.paper),
     }
     return json.dumps(document, indent=1, allow_nan=False, ensure_ascii=False).encode()
 

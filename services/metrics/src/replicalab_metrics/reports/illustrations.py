@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from matplotlib.figure import Figure
 
 from replicalab_metrics.figures.accuracy import draw_accuracy
+from replicalab_metrics.figures.class_components import draw_class_components
 from replicalab_metrics.figures.classes import draw_classes
 from replicalab_metrics.figures.components import draw_components
 from replicalab_metrics.figures.distances import draw_distances
@@ -44,6 +45,10 @@ def _components(study: Study) -> Figure | None:
     return draw_components(study.projection) if study.projection else None
 
 
+def _class_components(study: Study) -> Figure | None:
+    return draw_class_components(study.projection) if study.projection else None
+
+
 _Drawing = Callable[[Study], Figure | None]
 
 ILLUSTRATIONS: tuple[tuple[str, _Drawing, str, str], ...] = (
@@ -59,9 +64,12 @@ ILLUSTRATIONS: tuple[tuple[str, _Drawing, str, str], ...] = (
     (
         "accuracy",
         lambda study: draw_accuracy(study.measurements),
-        "Accuracy, on real test images, of classifiers trained on each set. Crosses are single "
-        "training runs.",
-        "Line chart of accuracy against t_re; the values are in the table of results.",
+        "Accuracy, on real test images, of classifiers trained on each set, and by how much it "
+        "falls below that of the real set: bars begin at 0, no fall. A fall is taken within a "
+        "training seed, so its interval is free of what all runs of a seed share. Crosses are "
+        "single training runs.",
+        "Line chart of accuracy against t_re, and below it bars of the fall from the real set; "
+        "the values are in the table of results.",
     ),
     (
         "distances",
@@ -75,7 +83,8 @@ ILLUSTRATIONS: tuple[tuple[str, _Drawing, str, str], ...] = (
         "real-classifier",
         lambda study: draw_real_classifier(study.measurements),
         "What a classifier trained on the real images answers for each set: how sure it is "
-        "(entropy; less is surer) and how often it names the class of the original.",
+        "(entropy; less is surer) and how often it names the class of the original. Held-out "
+        "images are those it has not seen.",
         "Two line charts against t_re: mean output entropy and accuracy of the real-trained "
         "classifier; the values are in the table of results.",
     ),
@@ -108,5 +117,13 @@ ILLUSTRATIONS: tuple[tuple[str, _Drawing, str, str], ...] = (
         "Features on the two main components of the real training images. Where blue no longer "
         "reaches the grey rim, the reconstructions have lost it.",
         "Scatter plots, one a t_re: reconstructed features over real ones on two components.",
+    ),
+    (
+        "class-components",
+        _class_components,
+        "One class alone on the same components, at little, middle and much noise: the one whose "
+        "mean moves furthest by the last t_re, so others move less. Ellipses are two standard "
+        "deviations; one that shrinks within the other has lost the rim of the class.",
+        "Scatter plots, one a t_re: reconstructed features of one class over its real ones.",
     ),
 )

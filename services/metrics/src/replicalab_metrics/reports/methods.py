@@ -35,6 +35,11 @@ DEFINITIONS = {
         "Mean entropy of that classifier's softmax output, in nats. Student's t interval over "
         "images."
     ),
+    MeasurementName.HELD_OUT_ENTROPY: (
+        "The same on held-out images, which that classifier has not seen: the real ones at t_re 0, "
+        "and where the study asks for it their reconstructions at every other, with noise of "
+        "their own."
+    ),
     MeasurementName.KERNEL_DISTANCE: (
         "Squared maximum mean discrepancy under a cubic kernel (KID, Binkowski et al. 2018), "
         "unbiased, of all images: an image is not compared with its own reconstruction, and "

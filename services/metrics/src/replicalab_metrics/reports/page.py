@@ -13,6 +13,8 @@ from replicalab_metrics.reports.claim_table import claim_rows, comparison_rows
 from replicalab_metrics.reports.comparability import unlike_values
 from replicalab_metrics.reports.illustrations import Illustration
 from replicalab_metrics.reports.methods import methods
+from replicalab_metrics.reports.paper_table import paper_remarks, paper_rows
+from replicalab_metrics.reports.published import SOURCE
 from replicalab_metrics.reports.spaces import space_sentence
 from replicalab_metrics.reports.study import Study
 from replicalab_metrics.reports.tables import result_table
@@ -35,6 +37,9 @@ def report_page(study: Study, figures: Sequence[Illustration]) -> bytes:
         claims=claim_rows(study.judgements, [figure.slug for figure in figures]),
         comparisons=comparison_rows(study.comparisons),
         table=result_table(study.measurements),
+        paper=paper_rows(study.paper),
+        paper_remarks=paper_remarks(study.paper),
+        paper_source=SOURCE,
         warnings=unlike_values(study.measurements),
         figures=[(figure, _data_uri(figure)) for figure in figures],
         methods=methods(study.measurements),

@@ -5,7 +5,9 @@ from replicalab.domain.tasks import Report
 from replicalab.engine.handlers import TaskContext
 from replicalab_metrics.reports.exports import results_csv, results_json
 from replicalab_metrics.reports.illustrations import ILLUSTRATIONS, illustrations
+from replicalab_metrics.reports.latex import results_table
 from replicalab_metrics.reports.page import report_page
+from replicalab_metrics.reports.parquet import results_parquet
 from replicalab_metrics.reports.study import read_study
 
 STEPS = len(ILLUSTRATIONS) + 2
@@ -13,7 +15,7 @@ STEPS = len(ILLUSTRATIONS) + 2
 
 
 def publish(context: TaskContext, params: Report) -> None:
-    """Write ``report.html``, ``results.csv``, ``results.json``, ``figure-<slug>.svg`` and png.
+    """Write ``report.html``, ``figure-<slug>.svg`` and png, the numbers, the table to print.
 
     Raises:
         InvalidMeasureInput: The measurements come from unlike extractors.
@@ -29,4 +31,6 @@ def publish(context: TaskContext, params: Report) -> None:
     context.progress(STEPS - 1, STEPS, "page")
     context.write(artifacts.RESULTS_CSV, results_csv(study), artifacts.CSV)
     context.write(artifacts.RESULTS_JSON, results_json(study), artifacts.JSON)
+    context.write(artifacts.RESULTS_PARQUET, results_parquet(study), artifacts.PARQUET)
+    context.write(artifacts.RESULTS_TABLE, results_table(study), artifacts.LATEX)
     context.progress(STEPS, STEPS, "numbers")

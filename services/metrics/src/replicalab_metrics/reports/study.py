@@ -1,5 +1,6 @@
 """Everything a report is made of, read once and checked to belong together."""
 
+import hashlib
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -14,12 +15,13 @@ from replicalab.domain.specs import ExperimentSpec
 from replicalab.domain.tasks import Report
 from replicalab.engine.handlers import TaskContext
 from replicalab.errors import InvalidMeasureInput
-from replicalab.planning.keys import digest_of
+from replicalab.planning.keys import canonical_json, digest_of
 from replicalab.storage.image_sets import ImageSet
 from replicalab.storage.projections import Projection
 from replicalab_metrics.figures.images import first_of_each_class
 from replicalab_metrics.reports.claims import Judgement, judge
 from replicalab_metrics.reports.comparisons import Comparison, comparisons
+from replicalab_metrics.reports.paper import PaperComparison, compare_with_paper
 
 OF_THE_REAL_CLASSIFIER = frozenset(
     {
@@ -101,10 +103,25 @@ class Study:
         """Accuracy between single sets; seconds of tests where there are many."""
         return comparisons(self.measurements)
 
+    @cached_property
+    def paper(self) -> Sequence[PaperComparison]:
+        """The paper's numbers beside these; none where the study is another one."""
+        return compare_with_paper(self.spec, self.measurements)
+
     @property
     def spec_sha256(self) -> str:
         """Digest of the specification's canonical JSON."""
         return digest_of(self.spec)
+
+    @property
+    def input_digests(self) -> dict[str, list[str]]:
+        """sha256 of every artifact the report was made from, by role."""
+        return {role: [ref.sha256 for ref in refs] for role, refs in self.inputs.items()}
+
+    @property
+    def inputs_sha256(self) -> str:
+        """Digest of ``input_digests`` as canonical JSON."""
+        return hashlib.sha256(canonical_json(self.input_digests)).hexdigest()
 
 
 def read_study(context: TaskContext, params: Report) -> Study:

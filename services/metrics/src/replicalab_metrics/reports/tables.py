@@ -15,6 +15,13 @@ SINGLE = (
 )
 """Measured without a reference."""
 
+
+def _references(name: MeasurementName) -> tuple[Reference | None, ...]:
+    if name is MeasurementName.HELD_OUT_ENTROPY:
+        return (Reference.TEST,)
+    return (None,) if name in SINGLE else tuple(Reference)
+
+
 COLUMNS: tuple[tuple[MeasurementName, Reference | None], ...] = tuple(
     (name, reference)
     for name in (
@@ -37,20 +44,28 @@ COLUMNS: tuple[tuple[MeasurementName, Reference | None], ...] = tuple(
         MeasurementName.FEATURE_LIKELIHOOD_DIVERGENCE,
         MeasurementName.REAL_CLASSIFIER_ACCURACY,
         MeasurementName.REAL_CLASSIFIER_ENTROPY,
+        MeasurementName.HELD_OUT_ENTROPY,
         MeasurementName.CLASS_FLIP_RATE,
     )
-    for reference in ((None,) if name in SINGLE else tuple(Reference))
+    for reference in _references(name)
 )
 
+NOT_MEASURED = "not measured"
 REFERENCE_WORDS = {Reference.TRAIN: "to training set", Reference.TEST: "to held-out set"}
 
 
 @dataclass(frozen=True, slots=True)
 class Cell:
-    """A value and its interval as text; the interval is empty where there is none."""
+    """A value as text.
+
+    Attributes:
+        interval: Its ends; empty where there is none.
+        spread: Standard deviation over training seeds; empty for what is no mean of seeds.
+    """
 
     value: str
     interval: str
+    spread: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,7 +98,7 @@ class ResultTable:
 def result_table(measurements: Sequence[Measurement]) -> ResultTable:
     """The table of ``measurements``."""
     curves = [curve_of(measurements, name, reference) for name, reference in COLUMNS]
-    measured = [curve for curve in curves if curve is not None]
+    measured = [curve for curve in curves if curve is not None and not _is_level(curve)]
     sigmas = {
         step: sigma
         for curve in measured
@@ -96,12 +111,36 @@ def result_table(measurements: Sequence[Measurement]) -> ResultTable:
     return ResultTable([_column(curve) for curve in measured], rows)
 
 
+def _is_level(curve: Curve) -> bool:
+    """Whether it is what reconstructions are read against: real images that were held out."""
+    return curve.t_re == [0] and curve.points[0].name == MeasurementName.HELD_OUT_ENTROPY
+
+
+def reference_text(name: MeasurementName, reference: Reference | None) -> str:
+    """The real set that was compared with, or nothing where the measure's name says it all."""
+    if reference is None or name is MeasurementName.HELD_OUT_ENTROPY:
+        return ""
+    return REFERENCE_WORDS[reference]
+
+
+def interval_text(measurement: Measurement) -> str:
+    """Both ends of the interval; empty where there is none."""
+    interval = measurement.interval
+    ends = [interval.low, interval.high] if interval else []
+    return "\N{EN DASH}".join(format_value(end, measurement.unit) for end in ends)
+
+
+def sample_size_text(measurement: Measurement) -> str:
+    """How many images, or how many of what else, stand behind a value."""
+    return Curve((measurement,)).sample_size.removesuffix(" images")
+
+
 def _column(curve: Curve) -> Column:
     point = curve.points[0]
-    reference = REFERENCE_WORDS[point.reference] if point.reference else ""
+    name = MeasurementName(point.name)
     return Column(
-        MEASURE_WORDS[MeasurementName(point.name)],
-        reference,
+        MEASURE_WORDS[name],
+        reference_text(name, point.reference),
         format_unit(point.unit),
         curve.sample_size.removesuffix(" images"),
     )
@@ -110,10 +149,12 @@ def _column(curve: Curve) -> Column:
 def _cell(curve: Curve, t_re: int) -> Cell:
     for point in curve.points:
         if point.t_re == t_re:
-            interval = point.interval
-            ends = [interval.low, interval.high] if interval else []
-            return Cell(
-                format_value(point.value, point.unit),
-                "\u2013".join(format_value(end, point.unit) for end in ends),
-            )
-    return Cell("not measured", "")
+            return Cell(format_value(point.value, point.unit), interval_text(point), _spread(point))
+    return Cell(NOT_MEASURED, "", "")
+
+
+def _spread(measurement: Measurement) -> str:
+    """The standard deviation between training runs; that of images is no spread of the value."""
+    if measurement.std is None or measurement.n_unit != "seeds":
+        return ""
+    return format_value(measurement.std, measurement.unit)

@@ -1,6 +1,6 @@
 """Reconstruction as a task: diffuse real images to a noise level, then sample back."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 
 import numpy as np
 import numpy.typing as npt
@@ -8,6 +8,7 @@ import torch
 from torch import Tensor
 
 from replicalab.domain import artifacts
+from replicalab.domain.datasets import Split
 from replicalab.domain.tasks import Reconstruct
 from replicalab.engine.handlers import TaskContext
 from replicalab.errors import InvalidImageSet
@@ -17,10 +18,17 @@ from replicalab_worker.pipelines.inputs import ImageShelf, check_shape
 from replicalab_worker.pipelines.sampling import check_levels, remaining_steps
 from replicalab_worker.runtime.batches import in_batches
 from replicalab_worker.runtime.device import batch_images, send
-from replicalab_worker.science.diffusion.noise import FIRST_STEP_DRAW, image_noise
+from replicalab_worker.science.diffusion.noise import (
+    DIFFUSION_DRAW,
+    FIRST_STEP_DRAW,
+    image_noise,
+)
 from replicalab_worker.science.diffusion.preconditioning import ClassDenoiser, class_vectors_of
 from replicalab_worker.science.diffusion.samplers import Denoiser, Step
 from replicalab_worker.science.pixels import from_pixels, to_pixels
+
+NOISE_SPLITS: Mapping[Split, int] = {"train": 0, "test": 1}
+"""Images of both splits are counted from 0, so a number alone would give two of them one noise."""
 
 
 class Reconstruction:
@@ -35,7 +43,7 @@ class Reconstruction:
         """Write the reconstructions of one shard under the labels and indices of its images."""
         generator = self._shelf.generator_of(context, params)
         form = generator.description
-        real = self._real.images_of(context, "train", classes=form.classes or None)
+        real = self._real.images_of(context, params.split, classes=form.classes or None)
         check_shape(real, resolution=form.resolution, channels=form.channels)
         check_levels(params.sampler, params.t_re, generator.network.sigma_range)
         shard = _shard(real, params.first, params.count)
@@ -78,7 +86,7 @@ class Reconstruction:
         """The images at the noise level where their remaining steps begin, float64."""
         sigma = params.sampler.start_sigma(params.t_re)
         clean = from_pixels(batch.images).to(torch.float64)
-        noise = torch.from_numpy(image_noise(params.noise_seed, batch.indices, clean.shape[1:]))
+        noise = _noise(params, batch, clean.shape[1:], DIFFUSION_DRAW)
         noisy = sigma * noise if params.start == "noise" else clean + sigma * noise
         return send(noisy, self._device)
 
@@ -86,11 +94,18 @@ class Reconstruction:
         self, params: Reconstruct, denoise: Denoiser, noisy: Tensor, batch: ImageSet
     ) -> Iterator[Step]:
         def noise(step: int) -> Tensor:
-            draw = FIRST_STEP_DRAW + step
-            drawn = image_noise(params.noise_seed, batch.indices, noisy.shape[1:], draw=draw)
-            return send(torch.from_numpy(drawn), self._device)
+            drawn = _noise(params, batch, noisy.shape[1:], FIRST_STEP_DRAW + step)
+            return send(drawn, self._device)
 
         return remaining_steps(params.sampler, params.t_re, denoise, noisy, noise)
+
+
+def _noise(params: Reconstruct, batch: ImageSet, shape: Sequence[int], draw: int) -> Tensor:
+    """What ``draw`` of every image of the batch is, whichever split it is from; float64."""
+    split = NOISE_SPLITS[params.split]
+    return torch.from_numpy(
+        image_noise(params.noise_seed, batch.indices, shape, draw=draw, split=split)
+    )
 
 
 def _shard(images: ImageSet, first: int, count: int) -> ImageSet:

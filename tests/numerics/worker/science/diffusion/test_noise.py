@@ -17,14 +17,15 @@ def test_noise_depends_on_neither_batch_nor_order() -> None:
     assert apart[1].tobytes() == together[1].tobytes()
 
 
-def test_every_seed_image_and_draw_has_its_own_noise() -> None:
+def test_every_split_seed_image_and_draw_has_its_own_noise() -> None:
     draws = [
-        image_noise(seed, indices(index), SHAPE, draw=draw)
+        image_noise(seed, indices(index), SHAPE, draw=draw, split=split)
+        for split in (0, 1)
         for seed in (0, 1, 2**31 - 1)
         for index in (0, 1, 10**6)
         for draw in (0, 1, 1000)
     ]
-    assert len({noise.tobytes() for noise in draws}) == 27
+    assert len({noise.tobytes() for noise in draws}) == 2 * 27
 
 
 def test_noise_is_standard_normal_and_uncorrelated_between_images_and_draws() -> None:
@@ -35,7 +36,8 @@ def test_noise_is_standard_normal_and_uncorrelated_between_images_and_draws() ->
     assert first.mean() == pytest.approx(0, abs=4 / values**0.5)
     assert first.var() == pytest.approx(1, abs=4 * (2 / values) ** 0.5)
     assert (first**4).mean() == pytest.approx(3, abs=4 * (96 / values) ** 0.5)
-    for other in (second, np.roll(first, 1, axis=0)):
+    other_split = image_noise(0, np.arange(count), SHAPE, split=1).reshape(count, -1)
+    for other in (second, other_split, np.roll(first, 1, axis=0)):
         assert (first * other).mean() == pytest.approx(0, abs=4 / values**0.5)
 
 

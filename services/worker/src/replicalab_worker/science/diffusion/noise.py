@@ -1,4 +1,4 @@
-"""Noise that belongs to an image: a function of (seed, image index, draw) and of nothing else.
+"""Noise that belongs to an image: a function of (seed, split, image index, draw), nothing else.
 
 An image meets the same noise in any shard, batch or order and on any machine, and at every
 ``t_re``. Philox, a counter-based generator (Salmon et al., 2011), gives each (image, draw) its own
@@ -25,6 +25,7 @@ def image_noise(
     image_shape: Sequence[int],
     *,
     draw: int = DIFFUSION_DRAW,
+    split: int = 0,
 ) -> Noise:
     """Standard normal noise, one array of ``image_shape`` per image.
 
@@ -33,13 +34,14 @@ def image_noise(
         indices: Place of each image in its real set.
         image_shape: (channel, height, width).
         draw: Which of an image's draws: the diffusion, or a step of the sampler.
+        split: Which real set the places are in; equal places of two sets have unlike noise.
     """
     bits = np.random.Philox(key=seed)
     normal = np.random.Generator(bits)
     state = bits.state  # rewinding one generator is seven times cheaper than making new ones
     noise = np.empty((len(indices), *image_shape), dtype=np.float64)
     for place, index in enumerate(indices.tolist()):
-        state["state"]["counter"][:] = (0, draw, index, 0)
+        state["state"]["counter"][:] = (0, draw, index, split)
         bits.state = state
         noise[place] = normal.standard_normal(image_shape)
     return noise
