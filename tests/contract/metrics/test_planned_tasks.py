@@ -24,9 +24,11 @@ from replicalab.domain.tasks import (
     TaskKind,
     TaskParams,
     TrainClassifier,
+    TrainDetector,
 )
 from replicalab.engine.handlers import MemoryContext
 from replicalab.planning.plan import plan
+from replicalab.storage.detections import Detections
 from replicalab.storage.features import FeatureSet, TestLogits
 from replicalab.storage.image_sets import ImageSet
 from replicalab_metrics.evaluations.registry import handlers
@@ -68,6 +70,20 @@ def logits_and_labels(seed: int, n: int) -> tuple[np.ndarray, np.ndarray]:
     return rng.standard_normal((n, CLASSES)).astype(np.float32), np.arange(n) % CLASSES
 
 
+def detections(seed: int, detector_seed: int, split_seed: int) -> bytes:
+    sources = np.arange(0, TRAIN_IMAGES, 5)
+    logits = np.random.default_rng(seed).standard_normal((2 * len(sources), 2))
+    return Detections(
+        logits.astype(np.float32),
+        np.repeat([0, 1], len(sources)),
+        np.tile(sources, 2),
+        np.tile(sources % CLASSES, 2),
+        detector_seed,
+        split_seed,
+        learnt_sources=TRAIN_IMAGES - len(sources),
+    ).to_bytes()
+
+
 def worker_outputs(params: TaskParams, seed: int) -> Outputs:
     """What the worker stores, in the right form and of no deeper truth."""
     match params:
@@ -86,6 +102,8 @@ def worker_outputs(params: TaskParams, seed: int) -> Outputs:
                 artifacts.CLASSIFIER_WEIGHTS: b"weights",
                 artifacts.TEST_LOGITS: answers.to_bytes(),
             }
+        case TrainDetector(seed=detector_seed, split=split):
+            return {artifacts.DETECTIONS: detections(seed, detector_seed, split.seed)}
         case Embed():
             logits, labels = logits_and_labels(seed, TRAIN_IMAGES)
             features = FeatureSet(logits, logits, labels, np.arange(TRAIN_IMAGES), "e" * 64)

@@ -6,6 +6,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field, JsonValue
 
+from replicalab.domain.detection import FakeDetectionMeasure
 from replicalab.domain.models import Frozen, Seed
 
 
@@ -146,7 +147,8 @@ MeasureSpec = Annotated[
     | VendiMeasure
     | FeatureLikelihoodMeasure
     | ClassFlipMeasure
-    | PerClassMeasure,
+    | PerClassMeasure
+    | FakeDetectionMeasure,
     Field(discriminator="kind"),
 ]
 
@@ -173,6 +175,7 @@ ALL_MEASURES: tuple[MeasureSpec, ...] = (
     FeatureLikelihoodMeasure(),
     ClassFlipMeasure(),
     PerClassMeasure(),
+    FakeDetectionMeasure(),
 )
 """Every measure there is, with its own defaults."""
 
@@ -218,6 +221,12 @@ class MeasurementName(StrEnum):
     VENDI_SCORE = "vendi_score"
     FEATURE_LIKELIHOOD_DIVERGENCE = "feature_likelihood_divergence"
     CLASS_FLIP_RATE = "class_flip_rate"
+    PIXEL_DETECTION_ACCURACY = "pixel_detection_accuracy"
+    PIXEL_DETECTION_AUC = "pixel_detection_auc"
+    SEED_PIXEL_DETECTION_ACCURACY = "seed_pixel_detection_accuracy"
+    DCT_DETECTION_ACCURACY = "dct_detection_accuracy"
+    DCT_DETECTION_AUC = "dct_detection_auc"
+    SEED_DCT_DETECTION_ACCURACY = "seed_dct_detection_accuracy"
 
 
 class Interval(Frozen):

@@ -13,6 +13,7 @@ from pydantic import Field, TypeAdapter
 from replicalab.domain.artifacts import ArtifactRef, Sha256
 from replicalab.domain.classifiers import ClassifierSpec
 from replicalab.domain.datasets import DatasetRecipe, PreparedDataset, Split
+from replicalab.domain.detection import DetectionDomain, DetectionSplit
 from replicalab.domain.features import PublishedFeatures
 from replicalab.domain.generators import EdmTraining, PowerAverage
 from replicalab.domain.measures import MeasureSpec
@@ -120,6 +121,20 @@ class TrainClassifier(Frozen):
     seed: Seed
 
 
+class TrainDetector(Frozen):
+    """Write ``detections.npz``: what a classifier of real and reconstructed images answers.
+
+    It learns from the originals and reconstructions of some sources, and answers on those of the
+    others. Inputs: ``real`` (one image set), ``fake`` (image sets, concatenated in order).
+    """
+
+    kind: Literal["train-detector"] = "train-detector"
+    classifier: ClassifierSpec
+    domain: DetectionDomain
+    split: DetectionSplit
+    seed: Seed
+
+
 class Embed(Frozen):
     """Write ``features.npz``: penultimate features and logits of a classifier.
 
@@ -144,9 +159,10 @@ class EmbedPublished(Frozen):
 class Evaluate(Frozen):
     """Write ``measurements.json``: one measure of one reconstructed set.
 
-    Inputs: accuracy: ``runs`` (test logits, one per classifier seed); others: ``fake`` (features
-    of the set), ``train`` and ``test`` (features of the real sets); where the measure asks for
-    it, ``heldout`` (features of the reconstructed test images).
+    Inputs: accuracy: ``runs`` (test logits, one per classifier seed); fake detection: ``pixels``
+    and ``dct`` (detections, one per seed); others: ``fake`` (features of the set), ``train`` and
+    ``test`` (features of the real sets); where the measure asks for it, ``heldout`` (features of
+    the reconstructed test images).
     """
 
     kind: Literal["evaluate"] = "evaluate"
@@ -188,6 +204,7 @@ TaskParams = Annotated[
     | AverageGenerator
     | Reconstruct
     | TrainClassifier
+    | TrainDetector
     | Embed
     | EmbedPublished
     | Evaluate
@@ -209,6 +226,7 @@ class TaskKind(StrEnum):
     AVERAGE_GENERATOR = "average-generator"
     RECONSTRUCT = "reconstruct"
     TRAIN_CLASSIFIER = "train-classifier"
+    TRAIN_DETECTOR = "train-detector"
     EMBED = "embed"
     EMBED_PUBLISHED = "embed-published"
     EVALUATE = "evaluate"
@@ -235,6 +253,7 @@ QUEUES: Mapping[TaskKind, Queue] = {
     TaskKind.AVERAGE_GENERATOR: Queue.WORKER,
     TaskKind.RECONSTRUCT: Queue.WORKER,
     TaskKind.TRAIN_CLASSIFIER: Queue.WORKER,
+    TaskKind.TRAIN_DETECTOR: Queue.WORKER,
     TaskKind.EMBED: Queue.WORKER,
     TaskKind.EMBED_PUBLISHED: Queue.WORKER,
     TaskKind.EVALUATE: Queue.METRICS,

@@ -6,6 +6,7 @@ from typing import assert_never
 
 from replicalab.domain import artifacts
 from replicalab.domain.datasets import DatasetFacts
+from replicalab.domain.detection import FakeDetectionMeasure
 from replicalab.domain.features import (
     ClassifierFeatures,
     DinoFeatures,
@@ -22,6 +23,7 @@ from replicalab.domain.measures import (
 from replicalab.domain.specs import ExperimentSpec
 from replicalab.domain.tasks import Evaluate, Project, TaskInput, TaskKey
 from replicalab.planning.builder import PlanBuilder
+from replicalab.planning.detecting import DetectorPlanner
 from replicalab.planning.features import (
     Extractor,
     Source,
@@ -96,6 +98,8 @@ class MeasurementPlanner:
         match measure:
             case AccuracyMeasure():
                 return self._accuracies(measure)
+            case FakeDetectionMeasure():
+                return self._detections(measure)
             case PcaMeasure():
                 return iter(())
             case _:
@@ -108,6 +112,13 @@ class MeasurementPlanner:
                 for seed in self._spec.classifier_seeds
             ]
             yield self._evaluate(measure, t_re, inputs_of("runs", runs))
+
+    def _detections(self, measure: FakeDetectionMeasure) -> Iterator[TaskKey]:
+        planner = DetectorPlanner(self._builder, self._spec, self._facts, self._sets.train)
+        planner.check(measure)
+        for t_re, sources in self._sets.fakes.items():
+            if t_re > 0:  # the real set is no reconstruction
+                yield self._evaluate(measure, t_re, list(planner.runs(measure, sources)))
 
     def _feature_measures(self, measure: MeasureSpec) -> Iterator[TaskKey]:
         asks_classifier = isinstance(measure, CLASSIFIER_MEASURES)

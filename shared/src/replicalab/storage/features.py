@@ -32,11 +32,11 @@ class FeatureSet:
 
     def __post_init__(self) -> None:
         images = self.labels.size
-        _check_per_image("labels", self.labels, images)
-        _check_per_image("indices", self.indices, images)
-        _check_outputs("features", self.features, images)
+        check_per_image("labels", self.labels, images)
+        check_per_image("indices", self.indices, images)
+        check_outputs("features", self.features, images)
         if self.logits is not None:
-            _check_outputs("logits", self.logits, images)
+            check_outputs("logits", self.logits, images)
 
     def __len__(self) -> int:
         return len(self.features)
@@ -100,8 +100,8 @@ class TestLogits:
     seed: int
 
     def __post_init__(self) -> None:
-        _check_per_image("labels", self.labels, self.labels.size)
-        _check_outputs("logits", self.logits, self.labels.size)
+        check_per_image("labels", self.labels, self.labels.size)
+        check_outputs("logits", self.logits, self.labels.size)
 
     def to_bytes(self) -> bytes:
         """The answers as an npz."""
@@ -117,7 +117,8 @@ class TestLogits:
         return cls(arrays["logits"], arrays["labels"], int(arrays["seed"]))
 
 
-def _check_outputs(name: str, array: Array, images: int) -> None:
+def check_outputs(name: str, array: Array, images: int) -> None:
+    """Raise ``InvalidMeasureInput`` unless a network's outputs are finite rows, one an image."""
     if array.dtype != np.float32 or array.ndim != 2 or len(array) != images or not array.size:
         raise InvalidMeasureInput(
             f"{name} must be float32 of shape ({images} >= 1, at least 1), not {array.dtype} of "
@@ -127,7 +128,8 @@ def _check_outputs(name: str, array: Array, images: int) -> None:
         raise InvalidMeasureInput(f"{name} hold values that are not finite.")
 
 
-def _check_per_image(name: str, array: Array, images: int) -> None:
+def check_per_image(name: str, array: Array, images: int) -> None:
+    """Raise ``InvalidMeasureInput`` unless ``array`` holds a whole number from 0 for each image."""
     if array.dtype != np.int64 or array.shape != (images,) or (array < 0).any():
         raise InvalidMeasureInput(
             f"{name} must be {images} int64 values from 0, not {array.dtype} of shape "

@@ -2,33 +2,25 @@
 
 from collections.abc import Iterator, Sequence
 
-import numpy as np
 from pydantic import JsonValue
 
-from replicalab.domain.measures import Interval, Measurement, MeasurementName
+from replicalab.domain.measures import Measurement, MeasurementName
 from replicalab.domain.tasks import Evaluate
 from replicalab.storage.features import TestLogits
 from replicalab_metrics.evaluations.intervals import share_interval
+from replicalab_metrics.evaluations.seeds import mean_over_seeds
 from replicalab_metrics.measures.classification import correct_answers
-from replicalab_metrics.measures.intervals import LEVEL, mean_interval
 
 
 def measure(runs: Sequence[TestLogits], place: Evaluate) -> Iterator[Measurement]:
     """The mean over seeds, then every seed on its own."""
     answers = [correct_answers(run.logits, run.labels) for run in runs]
-    accuracies = np.array([answer.mean(dtype=np.float64) for answer in answers])
     n_test = len(answers[0])
-    yield Measurement(
-        name=MeasurementName.ACCURACY,
-        t_re=place.t_re,
-        sigma=place.sigma,
-        value=float(accuracies.mean()),
-        unit="1",
-        std=float(accuracies.std(ddof=1)) if len(runs) > 1 else None,
-        n=len(runs),
-        n_unit="seeds",
-        interval=_interval_over_seeds(accuracies),
-        recipe={"n_test": n_test, "classifier_seeds": [run.seed for run in runs]},
+    yield mean_over_seeds(
+        MeasurementName.ACCURACY,
+        [float(answer.mean()) for answer in answers],
+        place,
+        {"n_test": n_test, "classifier_seeds": [run.seed for run in runs]},
     )
     for run, answer in zip(runs, answers, strict=True):
         recipe: dict[str, JsonValue] = {"n_test": n_test, "classifier_seed": run.seed}
@@ -43,16 +35,3 @@ def measure(runs: Sequence[TestLogits], place: Evaluate) -> Iterator[Measurement
             interval=share_interval(answer, "Wilson score over test images"),
             recipe=recipe,
         )
-
-
-def _interval_over_seeds(accuracies: np.ndarray) -> Interval | None:
-    """Student's t over seeds, cut to what an accuracy can be; None for a single seed."""
-    bounds = mean_interval(accuracies)
-    if bounds is None:
-        return None
-    return Interval(
-        low=max(bounds.low, 0.0),
-        high=min(bounds.high, 1.0),
-        level=LEVEL,
-        method="Student t over seeds",
-    )

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Iterator, Mapping
 
+from replicalab.domain.detection import FakeDetectionMeasure
 from replicalab.domain.measures import AccuracyMeasure, Measurement, PcaMeasure
 from replicalab.domain.tasks import Evaluate
 from replicalab.engine.handlers import TaskContext, write_measurements
@@ -10,6 +11,7 @@ from replicalab_metrics.evaluations import (
     accuracy,
     classes,
     copies,
+    detection,
     distances,
     diversity,
     edges,
@@ -22,6 +24,7 @@ from replicalab_metrics.evaluations import (
 from replicalab_metrics.evaluations.inputs import (
     ComparedSets,
     read_compared_sets,
+    read_detections,
     read_runs,
     refusals_reported,
 )
@@ -61,6 +64,8 @@ def _measure(context: TaskContext, params: Evaluate) -> Iterator[Measurement]:
     match params.measure:
         case AccuracyMeasure():
             return accuracy.measure(read_runs(context), params)
+        case FakeDetectionMeasure(domains=domains):
+            return detection.measure(read_detections(context, domains), params)
         case PcaMeasure():
             raise InvalidMeasureInput("Principal components are projected, not evaluated.")
         case _:

@@ -9,11 +9,13 @@ import numpy as np
 import numpy.typing as npt
 from pydantic import JsonValue
 
+from replicalab.domain.detection import DetectionDomain
 from replicalab.domain.measures import RealClassifierMeasure, Reference
 from replicalab.domain.models import Frozen
 from replicalab.domain.tasks import Evaluate
 from replicalab.engine.handlers import TaskContext
 from replicalab.errors import Defect, InvalidMeasureInput
+from replicalab.storage.detections import Detections
 from replicalab.storage.features import FeatureSet, TestLogits
 from replicalab_metrics.measures.inputs import UnmeasurableInput
 from replicalab_metrics.measures.tiles import exact_squared
@@ -143,6 +145,23 @@ def read_runs(context: TaskContext) -> list[TestLogits]:
     if len({run.seed for run in runs}) < len(runs):
         raise InvalidMeasureInput("Two training runs have the same seed.")
     return runs
+
+
+def read_detections(
+    context: TaskContext, domains: Iterable[DetectionDomain]
+) -> dict[DetectionDomain, list[Detections]]:
+    """Answers of every training run of every domain, on the same sources."""
+    read = {
+        domain: [Detections.from_bytes(body) for body in context.read(domain)] for domain in domains
+    }
+    for domain, runs in read.items():
+        if not runs:
+            raise InvalidMeasureInput(f"Fake detection by {domain} needs at least one run.")
+        if len({run.seed for run in runs}) < len(runs):
+            raise InvalidMeasureInput("Two training runs have the same seed.")
+    if len({run.indices.tobytes() for runs in read.values() for run in runs}) > 1:
+        raise InvalidMeasureInput("The training runs were tested on different images.")
+    return read
 
 
 def check_one_feature_space(sets: Iterable[FeatureSet]) -> None:

@@ -11,6 +11,7 @@ from replicalab_metrics.measures.intervals import (
     LEVEL,
     jackknife_interval,
     mean_interval,
+    paired_share_interval,
     wilson_interval,
 )
 
@@ -26,14 +27,29 @@ def share_interval(is_member: npt.NDArray[np.bool_], method: str) -> Interval:
     return Interval(low=low, high=high, level=LEVEL, method=method)
 
 
+def interval_over_pairs(is_member: npt.NDArray[np.bool_], method: str) -> Interval:
+    """The interval of the share of ``is_member``, (pair, 2), that is true."""
+    low, high = paired_share_interval(is_member)
+    return Interval(low=low, high=high, level=LEVEL, method=method)
+
+
 def interval_of_mean(
-    values: npt.NDArray[np.float64], method: str, *, at_least: float = -np.inf
+    values: npt.NDArray[np.float64],
+    method: str,
+    *,
+    at_least: float = -np.inf,
+    at_most: float = np.inf,
 ) -> Interval | None:
     """Student's t interval of a mean, cut to what it can be; None for a single value."""
     bounds = mean_interval(values)
     if bounds is None:
         return None
-    return Interval(low=max(bounds.low, at_least), high=bounds.high, level=LEVEL, method=method)
+    return Interval(
+        low=max(bounds.low, at_least),
+        high=min(bounds.high, at_most),
+        level=LEVEL,
+        method=method,
+    )
 
 
 def jackknifed(

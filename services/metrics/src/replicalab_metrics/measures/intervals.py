@@ -10,7 +10,7 @@ from typing import NamedTuple
 
 import numpy as np
 import scipy.stats
-from jaxtyping import Float
+from jaxtyping import Bool, Float
 
 from replicalab_metrics.measures.inputs import UnmeasurableInput
 
@@ -47,12 +47,38 @@ def wilson_interval(successes: int, n: int) -> Bounds:
     """Score interval of a share, Wilson (1927): stays within [0, 1], honest at 0 and at n."""
     if not 0 <= successes <= n or n < 1:
         raise UnmeasurableInput(f"{successes} of {n} is not a share.")
+    return _score_interval(successes / n, float(n))
+
+
+def paired_share_interval(is_member: Bool[np.ndarray, "pair 2"]) -> Bounds:
+    """Score interval of a share of items that come in pairs and are not independent.
+
+    Wilson's at an effective sample size: so many independent items have a share of the variance
+    that the means of the pairs say it has (Korn & Graubard 1998). At least the number of pairs, as
+    if both of a pair always agreed; at most the number of items, so that pairs that disagree more
+    often than chance make the interval wider than need be.
+    """
+    if not len(is_member):
+        raise UnmeasurableInput("There are no pairs.")
+    return _score_interval(float(is_member.mean()), _effective_items(is_member))
+
+
+def _effective_items(is_member: Bool[np.ndarray, "pair 2"]) -> float:
+    pairs, share = len(is_member), float(is_member.mean())
+    if share in {0.0, 1.0} or pairs == 1:
+        return float(pairs)
+    of_one, of_means = share * (1 - share), float(is_member.mean(axis=1).var(ddof=1))
+    if of_means <= of_one / 2:
+        return 2.0 * pairs
+    return max(float(pairs), pairs * of_one / of_means)
+
+
+def _score_interval(share: float, n: float) -> Bounds:
     z = float(scipy.stats.norm.ppf((1 + LEVEL) / 2))
-    share = successes / n
     centre = (share + z**2 / (2 * n)) / (1 + z**2 / n)
     margin = z / (1 + z**2 / n) * np.sqrt(share * (1 - share) / n + z**2 / (4 * n**2))
-    low = 0.0 if successes == 0 else float(centre - margin)
-    high = 1.0 if successes == n else float(centre + margin)
+    low = 0.0 if share == 0 else float(centre - margin)
+    high = 1.0 if share == 1 else float(centre + margin)
     return Bounds(low, high)
 
 

@@ -9,6 +9,7 @@ from replicalab_metrics.figures.accuracy import draw_accuracy
 from replicalab_metrics.figures.class_components import draw_class_components
 from replicalab_metrics.figures.classes import draw_classes
 from replicalab_metrics.figures.components import draw_components
+from replicalab_metrics.figures.detection import draw_detection
 from replicalab_metrics.figures.distances import draw_distances
 from replicalab_metrics.figures.edges import draw_edges
 from replicalab_metrics.figures.images import draw_image_grid
@@ -110,6 +111,14 @@ ILLUSTRATIONS: tuple[tuple[str, _Drawing, str, str], ...] = (
         "Precision and recall class by class, against the training set.",
         "Two tables of shades, precision and recall: a row a class, a column a t_re; the values "
         "are in results.csv.",
+    ),
+    (
+        "detection",
+        lambda study: draw_detection(study.measurements),
+        "How often a classifier tells originals from reconstructions that it has not learnt from, "
+        "by their pixels and by their discrete cosine transform. At the dotted line it guesses.",
+        "Line chart against t_re: accuracy of fake detection by pixels and by DCT, and chance; the "
+        "values are in the table of results.",
     ),
     (
         "components",

@@ -103,6 +103,23 @@ DEFINITIONS = {
         "Share of the set's images that the classifier trained on real images gives another "
         "class than it gives their original. Wilson interval over images."
     ),
+    MeasurementName.PIXEL_DETECTION_ACCURACY: (
+        "Share of originals and reconstructions, half of each, that a classifier trained on those "
+        "of other images tells for what they are; 50 % is chance. No image whose counterpart was "
+        "learnt from is tested. Mean over training seeds on the same images, Student's t interval "
+        "over seeds, cut to [0, 1]: it does not include that other test images would have given "
+        "another value; intervals of single seeds do."
+    ),
+    MeasurementName.PIXEL_DETECTION_AUC: (
+        "Share of pairs of an original and a reconstruction, whatever their sources, of which the "
+        "reconstruction looks more like one to that classifier (area under the ROC curve, ties "
+        "counted half); 50 % is chance. Interval as before."
+    ),
+    MeasurementName.DCT_DETECTION_ACCURACY: (
+        "The same of a classifier that sees log magnitudes of the image's discrete cosine "
+        "transform (Frank et al. 2020), each standardised by the images learnt from."
+    ),
+    MeasurementName.DCT_DETECTION_AUC: "The area under that classifier's ROC curve.",
 }
 
 NOT_LISTED = frozenset({"space", "extractor_sha256", "class", "order", "tenth"})

@@ -12,6 +12,10 @@ SINGLE = (
     MeasurementName.REAL_CLASSIFIER_ACCURACY,
     MeasurementName.REAL_CLASSIFIER_ENTROPY,
     MeasurementName.VENDI_SCORE,
+    MeasurementName.PIXEL_DETECTION_ACCURACY,
+    MeasurementName.PIXEL_DETECTION_AUC,
+    MeasurementName.DCT_DETECTION_ACCURACY,
+    MeasurementName.DCT_DETECTION_AUC,
 )
 """Measured without a reference."""
 
@@ -46,6 +50,10 @@ COLUMNS: tuple[tuple[MeasurementName, Reference | None], ...] = tuple(
         MeasurementName.REAL_CLASSIFIER_ENTROPY,
         MeasurementName.HELD_OUT_ENTROPY,
         MeasurementName.CLASS_FLIP_RATE,
+        MeasurementName.PIXEL_DETECTION_ACCURACY,
+        MeasurementName.PIXEL_DETECTION_AUC,
+        MeasurementName.DCT_DETECTION_ACCURACY,
+        MeasurementName.DCT_DETECTION_AUC,
     )
     for reference in _references(name)
 )

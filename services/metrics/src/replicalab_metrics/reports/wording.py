@@ -50,6 +50,12 @@ MEASURE_WORDS = {
     MeasurementName.VENDI_SCORE: "Vendi score",
     MeasurementName.FEATURE_LIKELIHOOD_DIVERGENCE: "feature likelihood divergence",
     MeasurementName.CLASS_FLIP_RATE: "class-flip rate",
+    MeasurementName.PIXEL_DETECTION_ACCURACY: "fake detection by pixels",
+    MeasurementName.PIXEL_DETECTION_AUC: "fake detection by pixels, AUC",
+    MeasurementName.SEED_PIXEL_DETECTION_ACCURACY: "fake detection by pixels, single seeds",
+    MeasurementName.DCT_DETECTION_ACCURACY: "fake detection by DCT",
+    MeasurementName.DCT_DETECTION_AUC: "fake detection by DCT, AUC",
+    MeasurementName.SEED_DCT_DETECTION_ACCURACY: "fake detection by DCT, single seeds",
 }
 
 

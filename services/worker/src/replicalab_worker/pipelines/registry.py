@@ -8,6 +8,7 @@ from replicalab_worker.pipelines.averaging import average_generator
 from replicalab_worker.pipelines.classifier_training import ClassifierTraining
 from replicalab_worker.pipelines.dataset_import import DatasetImport
 from replicalab_worker.pipelines.datasets import DatasetPreparation
+from replicalab_worker.pipelines.detector_training import DetectorTraining
 from replicalab_worker.pipelines.distributed_training import DistributedTraining
 from replicalab_worker.pipelines.embedding import Embedding
 from replicalab_worker.pipelines.generator_import import import_generator
@@ -47,6 +48,7 @@ def handlers(
         TaskKind.AVERAGE_GENERATOR: average_generator,
         TaskKind.RECONSTRUCT: Reconstruction(device),
         TaskKind.TRAIN_CLASSIFIER: ClassifierTraining(device, PretrainedWeights(weights)),
+        TaskKind.TRAIN_DETECTOR: DetectorTraining(device, PretrainedWeights(weights)),
         TaskKind.EMBED: Embedding(device),
         TaskKind.EMBED_PUBLISHED: PublishedEmbedding(device, weights),
     }

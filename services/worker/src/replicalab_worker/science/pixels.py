@@ -8,6 +8,9 @@ from torch import Tensor
 StoredImages = UInt8[np.ndarray, "batch height width channel"]
 Levels = UInt8[Tensor, "batch channel height width"]
 
+LEVEL = 1 / 127.5
+"""One step of stored pixels, in what networks see."""
+
 
 def from_pixels(images: StoredImages) -> Float[Tensor, "batch channel height width"]:
     """Images in [-1, 1], float32: 0 becomes -1 and 255 becomes 1."""

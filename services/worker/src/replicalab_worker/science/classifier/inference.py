@@ -5,10 +5,13 @@ from collections.abc import Iterator
 import torch
 
 from replicalab_worker.science.classifier.networks import Classifier, ClassifierOutput
+from replicalab_worker.science.classifier.spectra import SpectralClassifier
 from replicalab_worker.science.pixels import Levels, from_levels
 
 
-def classify(network: Classifier, images: Levels, batch_size: int) -> Iterator[ClassifierOutput]:
+def classify(
+    network: Classifier | SpectralClassifier, images: Levels, batch_size: int
+) -> Iterator[ClassifierOutput]:
     """What ``network`` says of ``images``, batch by batch in order.
 
     Args:

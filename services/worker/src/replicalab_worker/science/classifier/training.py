@@ -16,6 +16,7 @@ from torch.nn import functional
 
 from replicalab_worker.science.classifier.augmentation import flip, shift
 from replicalab_worker.science.classifier.networks import Classifier
+from replicalab_worker.science.classifier.spectra import SpectralClassifier
 from replicalab_worker.science.pixels import Levels, from_levels
 
 ONE_CYCLE_RISE = 0.3
@@ -70,7 +71,7 @@ class TrainingStep:
 
 
 def train(
-    network: Classifier,
+    network: Classifier | SpectralClassifier,
     images: Levels,
     labels: Labels,
     recipe: SgdRecipe,
