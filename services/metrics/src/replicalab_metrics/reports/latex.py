@@ -13,7 +13,9 @@ from replicalab_metrics.reports.published import SOURCE
 from replicalab_metrics.reports.study import Study
 from replicalab_metrics.reports.tables import (
     COLUMNS,
+    NEGATIVE_TO,
     NOT_MEASURED,
+    TO,
     Cell,
     ResultTable,
     result_table,
@@ -185,7 +187,7 @@ def _number(text: str) -> str:
 
 def _interval(text: str) -> str:
     """Both ends in small print; a negative end keeps its sign apart from the dash."""
-    ends = "--".join(_number(end) for end in text.split("\N{EN DASH}"))
+    ends = "--".join(_number(end) for end in text.replace(NEGATIVE_TO, TO).split(TO))
     return rf"{{\scriptsize {ends}}}" if text else ""
 
 

@@ -59,6 +59,10 @@ COLUMNS: tuple[tuple[MeasurementName, Reference | None], ...] = tuple(
 )
 
 NOT_MEASURED = "not measured"
+TO = "\N{EN DASH}"
+NEGATIVE_TO = " to "
+"""A dash beside a sign would read as two signs."""
+
 REFERENCE_WORDS = {Reference.TRAIN: "to training set", Reference.TEST: "to held-out set"}
 
 
@@ -134,8 +138,10 @@ def reference_text(name: MeasurementName, reference: Reference | None) -> str:
 def interval_text(measurement: Measurement) -> str:
     """Both ends of the interval; empty where there is none."""
     interval = measurement.interval
-    ends = [interval.low, interval.high] if interval else []
-    return "\N{EN DASH}".join(format_value(end, measurement.unit) for end in ends)
+    if interval is None:
+        return ""
+    low, high = (format_value(end, measurement.unit) for end in (interval.low, interval.high))
+    return f"{low}{NEGATIVE_TO if low.startswith('-') else TO}{high}"
 
 
 def sample_size_text(measurement: Measurement) -> str:
