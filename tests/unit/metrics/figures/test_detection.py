@@ -34,8 +34,11 @@ def test_both_domains_are_drawn_with_seeds_intervals_and_chance(
     detected: list[Measurement],
 ) -> None:
     figure, texts = drawn(detected)
-    assert "pixels, mean of 3 seeds with 95 % interval (Student t)" in texts
-    assert "DCT, mean of 3 seeds with 95 % interval (Student t)" in texts
+    assert "pixels, mean of 3 seeds" in texts
+    assert "DCT, mean of 3 seeds" in texts
+    assert "bars: 95 % intervals (Student t)" in texts
+    low, high = figure.axes[0].get_ylim()
+    assert low < 0.5 < 1 < high
     assert "chance" in texts
     (chance,) = [line for line in figure.axes[0].lines if line.get_label() == "chance"]
     assert np.unique(chance.get_ydata()).tolist() == [0.5]

@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 
+import numpy as np
 from matplotlib.figure import Figure
 
 from replicalab.domain.measures import Measurement, MeasurementName
@@ -17,6 +18,8 @@ from replicalab_metrics.figures.style import (
 
 HEIGHT_INCHES = 3.9
 CHANCE = 0.5
+LOWEST, MARGIN = 0.4, 0.02
+"""Of the share axis, which reaches to 1: how far from chance is seen at a glance."""
 
 DOMAINS = {
     MeasurementName.PIXEL_DETECTION_ACCURACY: ("pixels", BLUE, "-", "o", -0.006),
@@ -38,17 +41,20 @@ def draw_detection(measurements: Sequence[Measurement]) -> Figure | None:
         axes.axhline(CHANCE, color=GREY, linestyle=":", label="chance")
         for name, curve in curves.items():
             domain, color, line, marker, shift = DOMAINS[name]
-            interval = " with 95 % interval (Student t)" if curve.has_intervals else ""
             draw_curve(
                 axes,
                 curve,
-                label=f"{domain}, mean of {curve.sample_size}{interval}",
+                label=f"{domain}, mean of {curve.sample_size}",
                 color=color,
                 line=line,
                 marker=marker,
                 shift_share=shift,
             )
-        axes.set_ylabel("originals and reconstructions told apart (share)")
+        bottom = min(float(np.min(curve.values - curve.margins[0])) for curve in curves.values())
+        axes.set_ylim(min(bottom - MARGIN, LOWEST), 1 + MARGIN)
+        axes.set_ylabel("images told for what they are (share)")
         label_t_re(axes, axes, next(iter(curves.values())))
-        place_legend_below(axes, columns=3)
+        bars = any(curve.has_intervals for curve in curves.values())
+        title = "bars: 95 % intervals (Student t)" if bars else None
+        place_legend_below(axes, columns=3, title=title)
     return figure
