@@ -7,13 +7,21 @@ import pytest
 
 from replicalab.domain import artifacts
 from replicalab.domain.features import FeatureSpec, InceptionFeatures, InDomainFeatures, space_of
-from replicalab.domain.measures import ALL_MEASURES, MeasureSpec, PcaMeasure, RealClassifierMeasure
+from replicalab.domain.measures import (
+    ALL_MEASURES,
+    DEFAULT_MEASURES,
+    GradCamMeasure,
+    MeasureSpec,
+    PcaMeasure,
+    RealClassifierMeasure,
+)
 from replicalab.domain.specs import ExperimentSpec
 from replicalab.domain.tasks import (
     QUEUES,
     Embed,
     EmbedPublished,
     Evaluate,
+    Explain,
     PrepareDataset,
     Project,
     Queue,
@@ -30,6 +38,7 @@ from replicalab.engine.handlers import MemoryContext
 from replicalab.planning.plan import plan
 from replicalab.storage.detections import Detections
 from replicalab.storage.features import FeatureSet, TestLogits
+from replicalab.storage.heat_maps import HeatMaps
 from replicalab.storage.image_sets import ImageSet
 from replicalab_metrics.evaluations.registry import handlers
 from replicalab_metrics.reports.claims import CLAIMS
@@ -84,6 +93,20 @@ def detections(seed: int, detector_seed: int, split_seed: int) -> bytes:
     ).to_bytes()
 
 
+def heat_maps(params: Explain, seed: int) -> HeatMaps:
+    indices = np.arange(TEST_IMAGES)
+    return HeatMaps(
+        maps=np.random.default_rng(seed).random((TEST_IMAGES, 4, 4), dtype=np.float32),
+        labels=indices % CLASSES,
+        predictions=indices % CLASSES,
+        indices=indices,
+        image_size=np.array([8, 8]),
+        block=params.block,
+        seed=params.seed,
+        classifier_sha256="c" * 64,
+    )
+
+
 def worker_outputs(params: TaskParams, seed: int) -> Outputs:
     """What the worker stores, in the right form and of no deeper truth."""
     match params:
@@ -104,6 +127,8 @@ def worker_outputs(params: TaskParams, seed: int) -> Outputs:
             }
         case TrainDetector(seed=detector_seed, split=split):
             return {artifacts.DETECTIONS: detections(seed, detector_seed, split.seed)}
+        case Explain():
+            return {artifacts.HEAT_MAPS: heat_maps(params, seed).to_bytes()}
         case Embed():
             logits, labels = logits_and_labels(seed, TRAIN_IMAGES)
             features = FeatureSet(logits, logits, labels, np.arange(TRAIN_IMAGES), "e" * 64)
@@ -189,12 +214,15 @@ def test_a_study_of_one_measure_is_reported(measure: MeasureSpec) -> None:
 
 
 def test_a_planned_study_judges_every_claim_of_the_papers() -> None:
-    _, context = run(ExperimentSpec(name="claims", t_re=(0, 6, 12, 18)))[-1]
+    measures = (*DEFAULT_MEASURES, GradCamMeasure())
+    _, context = run(ExperimentSpec(name="claims", t_re=(0, 6, 12, 18), measures=measures))[-1]
     claims = json.loads(context.outputs[artifacts.RESULTS_JSON])["claims"]
     assert [claim["name"] for claim in claims] == [claim.name for claim in CLAIMS]
     by_name = {claim["name"]: claim for claim in claims}
     accuracy = by_name["accuracy-falls"]["evidence"][0]
     assert accuracy["n"] == "3 seeds on 4 sets", "seeds are found in the measurements as planned"
+    drift = by_name["attention-drifts"]["evidence"][0]
+    assert drift["n"] == "3 seeds on 3 sets", "the real set is no part of the trend"
     for claim in claims:
         assert claim["verdict"] != "not asked for"
         assert claim["p"] <= claim["p_adjusted"]

@@ -9,6 +9,7 @@ from pydantic import JsonValue
 
 from replicalab.domain.measures import Interval, Measurement, Reference
 from replicalab.storage.features import FeatureSet
+from replicalab.storage.heat_maps import HeatMaps
 from replicalab.storage.image_sets import ImageSet
 from replicalab.storage.projections import ProjectedSet, Projection
 
@@ -71,6 +72,26 @@ def image_sets() -> dict[int, ImageSet]:
 
 
 @pytest.fixture
+def heat_maps(image_sets: dict[int, ImageSet]) -> dict[int, HeatMaps]:
+    """Of models that learnt from each set, on the real images."""
+    rng = np.random.default_rng(0)
+    images = image_sets[0]
+    return {
+        t_re: HeatMaps(
+            maps=rng.random((len(images), 2, 2), dtype=np.float32),
+            labels=images.labels,
+            predictions=images.labels,
+            indices=images.indices,
+            image_size=np.array(images.images.shape[1:3]),
+            block=2,
+            seed=0,
+            classifier_sha256="c" * 64,
+        )
+        for t_re in image_sets
+    }
+
+
+@pytest.fixture
 def projection() -> Projection:
     rng = np.random.default_rng(0)
     sets = [
@@ -124,6 +145,16 @@ def _set_measurements(t_re: int) -> list[Measurement]:
                 t_re,
                 0.95 - 0.1 * step + 0.01 * (seed - 1),
                 n=50,
+                recipe={"classifier_seed": seed},
+            )
+            for seed in range(3)
+        ),
+        *(
+            _measured(
+                "seed_heat_map_correlation",
+                t_re,
+                0.8 - 0.2 * step + 0.01 * seed,
+                unit="Pearson's r",
                 recipe={"classifier_seed": seed},
             )
             for seed in range(3)

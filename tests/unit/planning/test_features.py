@@ -37,7 +37,7 @@ SETS = 3 + 1
 
 INCEPTION = InceptionFeatures()
 
-TRAINED = {"accuracy", "fake-detection"}
+TRAINED = {"accuracy", "fake-detection", "grad-cam"}
 """Measures that read what classifiers of their own answer, and no features."""
 
 

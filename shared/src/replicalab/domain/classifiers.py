@@ -1,11 +1,16 @@
 """Classifiers trained on every reconstructed set."""
 
-from typing import Annotated, Literal
+from typing import Annotated, Literal, get_args
 
 from pydantic import Field
 
 from replicalab.domain.models import Frozen
 from replicalab.domain.precisions import Precision
+
+ResidualBlock = Literal[1, 2, 3, 4]
+"""A stage of a ResNet: ``conv2_x`` to ``conv5_x`` of He et al., torchvision's ``layer1`` on."""
+
+RESIDUAL_BLOCKS: tuple[ResidualBlock, ...] = get_args(ResidualBlock)
 
 
 class _ResNet18(Frozen):
@@ -60,4 +65,19 @@ class PaperResNet18(_ResNet18):
 IMAGENET_RESNET18_SHA256 = "f37072fd47e89c5e827621c5baffa7500819f7896bbacec160b1a16c560e07ec"
 """Digest of torchvision's file of ``ResNet18_Weights.IMAGENET1K_V1``."""
 
+_PAPER_FIRST_MAP_SIDE = 56
+"""224 pixels after a stem and a pooling with a stride of two each."""
+
 ClassifierSpec = Annotated[CifarResNet18 | PaperResNet18, Field(discriminator="kind")]
+
+
+def map_side(classifier: ClassifierSpec, block: ResidualBlock, resolution: int) -> int:
+    """Height and width of the feature maps after ``block``, for square images.
+
+    Args:
+        classifier: The network.
+        block: Its stage; every one after the first halves the size, rounded up.
+        resolution: Of the stored images, pixels.
+    """
+    first = _PAPER_FIRST_MAP_SIDE if isinstance(classifier, PaperResNet18) else resolution
+    return -(-first // (1 << block - 1))

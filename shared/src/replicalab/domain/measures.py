@@ -6,6 +6,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field, JsonValue
 
+from replicalab.domain.classifiers import ResidualBlock
 from replicalab.domain.detection import FakeDetectionMeasure
 from replicalab.domain.models import Frozen, Seed
 
@@ -133,6 +134,29 @@ class PerClassMeasure(Frozen):
     neighbours: int = Field(default=5, ge=1, le=100, description="k of the k-NN balls.")
 
 
+class GradCamMeasure(Frozen):
+    """Agreement of heat maps on real test images with those of the real-trained model.
+
+    Grad-CAM, Selvaraju et al. (2017), arXiv:1610.02391. Trains a classifier on the real set and
+    on every other one, for every seed, as ``accuracy`` does.
+    """
+
+    kind: Literal["grad-cam"] = "grad-cam"
+    block: ResidualBlock | None = Field(
+        default=None,
+        description=(
+            "Stage of the ResNet whose maps are weighted; null: the last one with maps larger than "
+            "1 x 1, which is 4 in the preset `paper` and from 9 pixels on. Earlier ones are finer."
+        ),
+    )
+    images_per_class: int = Field(
+        default=10, ge=1, le=100, description="The first of every class of the test split."
+    )
+    top_share: float = Field(
+        default=0.2, gt=0, lt=1, description="Share of the image whose overlap is measured."
+    )
+
+
 MeasureSpec = Annotated[
     AccuracyMeasure
     | FrechetMeasure
@@ -148,7 +172,8 @@ MeasureSpec = Annotated[
     | FeatureLikelihoodMeasure
     | ClassFlipMeasure
     | PerClassMeasure
-    | FakeDetectionMeasure,
+    | FakeDetectionMeasure
+    | GradCamMeasure,
     Field(discriminator="kind"),
 ]
 
@@ -176,6 +201,7 @@ ALL_MEASURES: tuple[MeasureSpec, ...] = (
     ClassFlipMeasure(),
     PerClassMeasure(),
     FakeDetectionMeasure(),
+    GradCamMeasure(),
 )
 """Every measure there is, with its own defaults."""
 
@@ -227,6 +253,13 @@ class MeasurementName(StrEnum):
     DCT_DETECTION_ACCURACY = "dct_detection_accuracy"
     DCT_DETECTION_AUC = "dct_detection_auc"
     SEED_DCT_DETECTION_ACCURACY = "seed_dct_detection_accuracy"
+    HEAT_MAP_CORRELATION = "heat_map_correlation"
+    SEED_HEAT_MAP_CORRELATION = "seed_heat_map_correlation"
+    """Of the model of one training run with real-trained ones; its seed is in the recipe."""
+    HEAT_MAP_OVERLAP = "heat_map_overlap"
+    SEED_HEAT_MAP_OVERLAP = "seed_heat_map_overlap"
+    CONSTANT_HEAT_MAPS = "constant_heat_maps"
+    """Share of heat maps that show no place, so that nothing can agree with them."""
 
 
 class Interval(Frozen):

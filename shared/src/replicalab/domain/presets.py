@@ -16,6 +16,7 @@ from replicalab.domain.generators import (
 from replicalab.domain.measures import (
     DEFAULT_MEASURES,
     FrechetMeasure,
+    GradCamMeasure,
     PrecisionRecallMeasure,
     RealClassifierMeasure,
 )
@@ -90,15 +91,18 @@ which its 7 x 7 Grad-CAM maps imply; ImageNet initialisation, which its accuraci
 """
 
 
-PAPER_MEASURES = tuple(
-    RealClassifierMeasure(held_out=True) if isinstance(each, RealClassifierMeasure) else each
-    for each in DEFAULT_MEASURES
+PAPER_MEASURES = (
+    *(
+        RealClassifierMeasure(held_out=True) if isinstance(each, RealClassifierMeasure) else each
+        for each in DEFAULT_MEASURES
+    ),
+    GradCamMeasure(),
 )
-"""The usual ones, and entropies of reconstructed test images, which the paper has."""
+"""The usual ones, entropies of reconstructed test images and heat maps, as the paper has them."""
 
 
 def paper_cifar10(generator: GeneratorSpec = PUBLISHED_CIFAR10) -> ExperimentSpec:
-    """CIFAR-10 as in the paper (T = 100): classifiers, entropy and PCA at t_re 0 to 100.
+    """CIFAR-10 as in the paper (T = 100): classifiers, entropy, PCA and Grad-CAM.
 
     Chosen where the paper is silent: three seeds; k = 3 for precision and recall, as in the code it
     cites; t_re = 100 starts from pure noise. Features are the real-trained classifier's, where the

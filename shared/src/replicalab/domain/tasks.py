@@ -11,7 +11,7 @@ from typing import Annotated, Literal
 from pydantic import Field, TypeAdapter
 
 from replicalab.domain.artifacts import ArtifactRef, Sha256
-from replicalab.domain.classifiers import ClassifierSpec
+from replicalab.domain.classifiers import ClassifierSpec, ResidualBlock
 from replicalab.domain.datasets import DatasetRecipe, PreparedDataset, Split
 from replicalab.domain.detection import DetectionDomain, DetectionSplit
 from replicalab.domain.features import PublishedFeatures
@@ -135,6 +135,20 @@ class TrainDetector(Frozen):
     seed: Seed
 
 
+class Explain(Frozen):
+    """Write ``heat-maps.npz``: where a trained classifier finds the class of test images.
+
+    Inputs: ``test`` (one image set; the first of every class), ``classifier`` (weights).
+    """
+
+    kind: Literal["explain"] = "explain"
+    classifier: ClassifierSpec
+    classes: int = Field(ge=1)
+    block: ResidualBlock
+    images_per_class: int = Field(ge=1)
+    seed: Seed = Field(description="Of the training of the weights.")
+
+
 class Embed(Frozen):
     """Write ``features.npz``: penultimate features and logits of a classifier.
 
@@ -160,9 +174,9 @@ class Evaluate(Frozen):
     """Write ``measurements.json``: one measure of one reconstructed set.
 
     Inputs: accuracy: ``runs`` (test logits, one per classifier seed); fake detection: ``pixels``
-    and ``dct`` (detections, one per seed); others: ``fake`` (features of the set), ``train`` and
-    ``test`` (features of the real sets); where the measure asks for it, ``heldout`` (features of
-    the reconstructed test images).
+    and ``dct`` (detections, one per seed); grad-cam: ``maps``, ``real`` (heat maps, one a seed);
+    others: ``fake`` (features of the set), ``train`` and ``test`` (features of the real sets);
+    where asked for, ``heldout`` (features of the reconstructed test images).
     """
 
     kind: Literal["evaluate"] = "evaluate"
@@ -189,7 +203,8 @@ class Report(Frozen):
     ``table.tex``.
 
     Inputs: ``measurements`` (one per evaluation), ``images:<t_re>`` (image sets), ``train``
-    (image set), ``pca`` (if asked for).
+    (image set), ``pca`` (if asked for), and where heat maps are: ``test`` (image set) and
+    ``maps:<t_re>`` (heat maps of the first seed; 0 is the real-trained model).
     """
 
     kind: Literal["report"] = "report"
@@ -205,6 +220,7 @@ TaskParams = Annotated[
     | Reconstruct
     | TrainClassifier
     | TrainDetector
+    | Explain
     | Embed
     | EmbedPublished
     | Evaluate
@@ -227,6 +243,7 @@ class TaskKind(StrEnum):
     RECONSTRUCT = "reconstruct"
     TRAIN_CLASSIFIER = "train-classifier"
     TRAIN_DETECTOR = "train-detector"
+    EXPLAIN = "explain"
     EMBED = "embed"
     EMBED_PUBLISHED = "embed-published"
     EVALUATE = "evaluate"
@@ -241,21 +258,12 @@ KIND_VERSIONS: Mapping[TaskKind, int] = {
     TaskKind.TRAIN_CLASSIFIER: 2,  # narrow projections avoid a kernel that could go wrong
     TaskKind.EMBED: 2,  # features say their space
     TaskKind.EVALUATE: 4,  # no kernel distance is certain by a variance estimated as zero
-    TaskKind.REPORT: 5,  # bars, one class alone, Parquet and LaTeX
+    TaskKind.REPORT: 6,  # a claim of heat maps
 }
 """Part of every task key; raise a kind's number when its code changes its output."""
 
 QUEUES: Mapping[TaskKind, Queue] = {
-    TaskKind.PREPARE_DATASET: Queue.WORKER,
-    TaskKind.IMPORT_DATASET: Queue.WORKER,
-    TaskKind.TRAIN_GENERATOR: Queue.WORKER,
-    TaskKind.IMPORT_GENERATOR: Queue.WORKER,
-    TaskKind.AVERAGE_GENERATOR: Queue.WORKER,
-    TaskKind.RECONSTRUCT: Queue.WORKER,
-    TaskKind.TRAIN_CLASSIFIER: Queue.WORKER,
-    TaskKind.TRAIN_DETECTOR: Queue.WORKER,
-    TaskKind.EMBED: Queue.WORKER,
-    TaskKind.EMBED_PUBLISHED: Queue.WORKER,
+    **dict.fromkeys(TaskKind, Queue.WORKER),
     TaskKind.EVALUATE: Queue.METRICS,
     TaskKind.PROJECT: Queue.METRICS,
     TaskKind.REPORT: Queue.METRICS,

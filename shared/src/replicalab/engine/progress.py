@@ -29,6 +29,7 @@ _PRIOR_SECONDS_PER_WORK: Mapping[TaskKind, float] = {
     TaskKind.RECONSTRUCT: 5e-4,
     TaskKind.TRAIN_CLASSIFIER: 3e-4,
     TaskKind.TRAIN_DETECTOR: 4e-4,
+    TaskKind.EXPLAIN: 1e-3,
     TaskKind.EMBED: 4e-4,
     TaskKind.EMBED_PUBLISHED: 0.05,
     TaskKind.EVALUATE: 1.0,

@@ -16,14 +16,17 @@ from replicalab.domain.features import (
 from replicalab.domain.measures import (
     CLASSIFIER_MEASURES,
     AccuracyMeasure,
+    GradCamMeasure,
     MeasureSpec,
     PcaMeasure,
     RealClassifierMeasure,
 )
+from replicalab.domain.models import Seed
 from replicalab.domain.specs import ExperimentSpec
 from replicalab.domain.tasks import Evaluate, Project, TaskInput, TaskKey
 from replicalab.planning.builder import PlanBuilder
 from replicalab.planning.detecting import DetectorPlanner
+from replicalab.planning.explaining import add_explanation, block_of
 from replicalab.planning.features import (
     Extractor,
     Source,
@@ -94,12 +97,33 @@ class MeasurementPlanner:
                 )
         return None
 
+    def shown_heat_maps(self) -> list[TaskInput]:
+        """What a report shows heat maps with; nothing where they are not asked for.
+
+        The maps of the first seed's models, ``t_re`` 0 being the real-trained one, and the images.
+        """
+        for measure in self._spec.measures:
+            if isinstance(measure, GradCamMeasure):
+                first = self._spec.classifier_seeds[0]
+                sets = {0: [self._sets.train], **self._sets.fakes}
+                maps = [
+                    task_input
+                    for t_re, sources in sets.items()
+                    for task_input in inputs_of(
+                        f"maps:{t_re}", [self._heat_maps(measure, sources, first)]
+                    )
+                ]
+                return [*inputs_of("test", [self._sets.test]), *maps]
+        return []
+
     def _evaluations_of(self, measure: MeasureSpec) -> Iterator[TaskKey]:
         match measure:
             case AccuracyMeasure():
                 return self._accuracies(measure)
             case FakeDetectionMeasure():
                 return self._detections(measure)
+            case GradCamMeasure():
+                return self._map_agreements(measure)
             case PcaMeasure():
                 return iter(())
             case _:
@@ -119,6 +143,21 @@ class MeasurementPlanner:
         for t_re, sources in self._sets.fakes.items():
             if t_re > 0:  # the real set is no reconstruction
                 yield self._evaluate(measure, t_re, list(planner.runs(measure, sources)))
+
+    def _map_agreements(self, measure: GradCamMeasure) -> Iterator[TaskKey]:
+        seeds = self._spec.classifier_seeds
+        real = [self._heat_maps(measure, [self._sets.train], seed) for seed in seeds]
+        for t_re, sources in self._sets.fakes.items():
+            maps = [self._heat_maps(measure, sources, seed) for seed in seeds]
+            yield self._evaluate(
+                measure, t_re, [*inputs_of("maps", maps), *inputs_of("real", real)]
+            )
+
+    def _heat_maps(self, measure: GradCamMeasure, sources: Sequence[Source], seed: Seed) -> Source:
+        """Those of the model that learns from ``sources``, on the held-out images."""
+        block = block_of(measure, self._spec.classifier, self._facts.resolution)
+        classifier = self._classifier(sources, seed)
+        return add_explanation(self._builder, classifier, measure, block, seed, self._sets.test)
 
     def _feature_measures(self, measure: MeasureSpec) -> Iterator[TaskKey]:
         asks_classifier = isinstance(measure, CLASSIFIER_MEASURES)

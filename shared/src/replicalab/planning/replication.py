@@ -5,6 +5,7 @@
     dataset ─┬─ [generator] ─ reconstruct (t_re, shard) ─┬─ classifier (t_re, seed) ─ accuracy
              │                                           └─ embed (t_re) ─┬─ evaluate (measure)
              └─ classifier (real, seed) ─ embed (train, test) ────────────┴─ project (PCA)
+                classifier (t_re, seed) ─ explain (test) ─ evaluate (grad-cam)
                                                  everything measured ────── report
 
 Features are those of the first real classifier, or of another network that the study names; what
@@ -70,7 +71,9 @@ class _ReplicationPlanner:
         held_out = self._reconstructed_sets("test") if _asks_for_held_out(self._spec) else {}
         sets = StudySets(self._real["train"], self._real["test"], fakes, held_out)
         measuring = MeasurementPlanner(self._builder, self._spec, self._facts, sets)
-        self._report(fakes, measuring.evaluations(), measuring.projection())
+        self._report(
+            fakes, measuring.evaluations(), measuring.projection(), measuring.shown_heat_maps()
+        )
         return self._builder.build()
 
     def _reconstructed_sets(self, split: Split) -> dict[int, list[Source]]:
@@ -128,7 +131,11 @@ class _ReplicationPlanner:
             yield key, artifacts.RECONSTRUCTED_IMAGES
 
     def _report(
-        self, sets: dict[int, list[Source]], measurements: list[TaskKey], pca: TaskKey | None
+        self,
+        sets: dict[int, list[Source]],
+        measurements: list[TaskKey],
+        pca: TaskKey | None,
+        heat_maps: list[TaskInput],
     ) -> None:
         images = [
             task_input
@@ -142,6 +149,7 @@ class _ReplicationPlanner:
                 *inputs_of("train", [self._real["train"]]),
                 *images,
                 *(inputs_of("pca", [(pca, artifacts.PCA)]) if pca else []),
+                *heat_maps,
             ],
             work=1,
         )

@@ -71,6 +71,7 @@ def test_every_measure_has_an_evaluation() -> None:
         "accuracy",
         "pca",
         "fake-detection",
+        "grad-cam",
     }
     assert FEATURE_MEASURES.keys() | others == {m.kind for m in ALL_MEASURES}
 

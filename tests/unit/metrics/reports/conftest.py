@@ -8,6 +8,7 @@ from replicalab.domain.artifacts import ref_of
 from replicalab.domain.features import FeatureSpec, InDomainFeatures
 from replicalab.domain.measures import Measurement
 from replicalab.domain.specs import ExperimentSpec
+from replicalab.storage.heat_maps import HeatMaps
 from replicalab.storage.image_sets import ImageSet
 from replicalab.storage.projections import Projection
 from replicalab_metrics.reports.study import Study
@@ -19,7 +20,10 @@ IN_DOMAIN = InDomainFeatures()
 
 @pytest.fixture
 def study(
-    sweep: list[Measurement], image_sets: dict[int, ImageSet], projection: Projection
+    sweep: list[Measurement],
+    image_sets: dict[int, ImageSet],
+    heat_maps: dict[int, HeatMaps],
+    projection: Projection,
 ) -> Studies:
     """(name=, measurements=, projection=, features=) -> a study of three sets."""
 
@@ -35,6 +39,8 @@ def study(
             real=image_sets[0],
             reconstructed=image_sets,
             projection=projection,
+            test=image_sets[0],
+            heat_maps=heat_maps,
             inputs={"train": (ref_of(b"images", "text/plain"),)},
         )
 

@@ -31,7 +31,12 @@ def curve(
 
 
 def runs(
-    measured: Measured, values: Sequence[float], *, seeds: int = 3, spread: float = 0.01
+    measured: Measured,
+    values: Sequence[float],
+    *,
+    seeds: int = 3,
+    spread: float = 0.01,
+    name: str = "seed_accuracy",
 ) -> list[Measurement]:
     """Every seed has a level of its own, and the same course."""
     return [
@@ -39,7 +44,7 @@ def runs(
         for seed in range(seeds)
         for each in curve(
             measured,
-            "seed_accuracy",
+            name,
             [value + spread * seed for value in values],
             recipe={"classifier_seed": seed},
         )
@@ -102,7 +107,7 @@ def test_a_single_set_decides_nothing(measured: Measured) -> None:
     one = [measured("seed_accuracy", 18, 0.5, recipe={"classifier_seed": seed}) for seed in (0, 1)]
     one += [measured("frechet_distance", 18, 5, reference=Reference.TRAIN)]
     verdicts = [each.verdict for each in judge(one)]
-    assert verdicts == [Verdict.UNDECIDED] * 4 + [Verdict.NOT_ASKED_FOR] * 2
+    assert verdicts == [Verdict.UNDECIDED] * 4 + [Verdict.NOT_ASKED_FOR] * 3
 
 
 @pytest.mark.parametrize(
@@ -190,6 +195,24 @@ def test_entropy_falls_only_beyond_its_intervals(
 ) -> None:
     measurements = curve(measured, "real_classifier_entropy", (0.5, last), unit="nats", margin=0.02)
     assert judged("entropy-falls", measurements).verdict is verdict
+
+
+@pytest.mark.parametrize(
+    ("values", "verdict"),
+    [
+        ((0.1, 0.9, 0.8, 0.7), Verdict.SUPPORTED),
+        ((0.9, 0.6, 0.7, 0.8), Verdict.NOT_SUPPORTED),
+        ((0.9, 0.6, 0.6, 0.6), Verdict.UNDECIDED),
+    ],
+    ids=["falls", "rises", "falls only from the real set"],
+)
+def test_attention_drifts_by_the_trend_of_the_reconstructed_sets(
+    measured: Measured, values: tuple[float, ...], verdict: Verdict
+) -> None:
+    found = judged("attention-drifts", runs(measured, values, name="seed_heat_map_correlation"))
+    assert found.verdict is verdict
+    assert found.evidence[0].part == "fall of the heat maps' correlation from t_re 6 to 18"
+    assert found.evidence[0].n == "3 seeds on 3 sets"
 
 
 def test_a_change_without_intervals_is_undecided(measured: Measured) -> None:

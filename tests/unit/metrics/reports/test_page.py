@@ -1,6 +1,7 @@
 """The page: escaped, self-contained, readable by machines that read aloud."""
 
 import base64
+import dataclasses
 import hashlib
 import re
 from collections.abc import Callable
@@ -111,7 +112,7 @@ def test_equal_studies_give_equal_pages(study: Studies) -> None:
 
 
 def test_a_study_without_measurements_still_shows_its_images(study: Studies) -> None:
-    made = study(measurements=[], projection=None)
+    made = dataclasses.replace(study(measurements=[], projection=None), test=None, heat_maps={})
     figures = list(illustrations(made))
     page = report_page(made, figures).decode()
     assert [figure.slug for figure in figures] == ["images"]

@@ -1,5 +1,6 @@
 """Beside the paper: only for its own protocol, and only what was made alike is subtracted."""
 
+import dataclasses
 import json
 import math
 import re
@@ -166,7 +167,7 @@ def test_the_published_numbers_are_those_of_the_protocol() -> None:
 
 def paper_study(study: Studies, found: list[Measurement]) -> Study:
     made = study(measurements=found, projection=None)
-    return Study(PAPER, made.measurements, made.real, made.reconstructed, None, made.inputs)
+    return dataclasses.replace(made, spec=PAPER)
 
 
 def test_page_and_exports_show_it(study: Studies, found: list[Measurement]) -> None:

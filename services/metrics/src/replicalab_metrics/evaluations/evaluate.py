@@ -3,7 +3,12 @@
 from collections.abc import Callable, Iterator, Mapping
 
 from replicalab.domain.detection import FakeDetectionMeasure
-from replicalab.domain.measures import AccuracyMeasure, Measurement, PcaMeasure
+from replicalab.domain.measures import (
+    AccuracyMeasure,
+    GradCamMeasure,
+    Measurement,
+    PcaMeasure,
+)
 from replicalab.domain.tasks import Evaluate
 from replicalab.engine.handlers import TaskContext, write_measurements
 from replicalab.errors import InvalidMeasureInput
@@ -15,6 +20,7 @@ from replicalab_metrics.evaluations import (
     distances,
     diversity,
     edges,
+    heat_maps,
     kernels,
     likelihood,
     manifolds,
@@ -66,6 +72,8 @@ def _measure(context: TaskContext, params: Evaluate) -> Iterator[Measurement]:
             return accuracy.measure(read_runs(context), params)
         case FakeDetectionMeasure(domains=domains):
             return detection.measure(read_detections(context, domains), params)
+        case GradCamMeasure():
+            return heat_maps.measure(heat_maps.read_compared_maps(context), params)
         case PcaMeasure():
             raise InvalidMeasureInput("Principal components are projected, not evaluated.")
         case _:

@@ -46,7 +46,7 @@ def draw_accuracy(measurements: Sequence[Measurement]) -> Figure | None:
     if mean is None:
         return None
     runs = SeedRuns.of(measurements)
-    has_falls = len(runs.t_re) > 1 and runs.t_re[0] == REAL_SET and len(runs.accuracies) > 0
+    has_falls = len(runs.t_re) > 1 and runs.t_re[0] == REAL_SET and len(runs.values) > 0
     with figure_style():
         figure = new_figure(HEIGHT_WITH_FALLS_INCHES if has_falls else HEIGHT_INCHES)
         panels = list(figure.subplots(1 + has_falls, 1, sharex=True, squeeze=False)[:, 0])
@@ -70,7 +70,7 @@ def _draw_means(axes: Axes, mean: Curve, seeds: Curve | None) -> None:
 
 def _draw_falls(axes: Axes, runs: SeedRuns) -> None:
     """A bar a set: real set minus this one within each seed, in the mean; crosses are seeds."""
-    falls = 100 * (runs.accuracies[:, :1] - runs.accuracies[:, 1:])
+    falls = 100 * (runs.values[:, :1] - runs.values[:, 1:])
     t_re = np.array(runs.t_re[1:], dtype=np.float64)
     width = _bar_width(runs.t_re)
     seeds = len(falls)

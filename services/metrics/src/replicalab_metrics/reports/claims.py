@@ -6,7 +6,8 @@ number of claims tested, is at most 0.05; *undecided* where it is larger or no t
 of proof is not proof of absence. Where the study did not measure what the claim is about: *not
 asked for*.
 
-Yamaguchi (2024), PMLR 260:335-350, table 2 and its figures of FID, precision, recall, entropy.
+Yamaguchi (2024), PMLR 260:335-350, table 2 and its figures of FID, precision, recall, entropy,
+Grad-CAM.
 """
 
 from collections.abc import Callable, Sequence
@@ -15,12 +16,14 @@ from enum import StrEnum, unique
 
 from replicalab.domain.measures import Measurement, MeasurementName, Reference
 from replicalab_metrics.figures.curves import Curve, curve_of
+from replicalab_metrics.figures.seeds import SeedRuns
 from replicalab_metrics.measures.significance import holm
 from replicalab_metrics.reports.evidence import (
     Evidence,
     change,
     excess_fall,
     falling_accuracy,
+    falling_within_seeds,
     flat_end,
     late_start,
 )
@@ -40,6 +43,7 @@ PRECISION: Needed = (MeasurementName.PRECISION, Reference.TRAIN)
 RECALL: Needed = (MeasurementName.RECALL, Reference.TRAIN)
 ENTROPY: Needed = (MeasurementName.REAL_CLASSIFIER_ENTROPY, None)
 SEEDS: Needed = (MeasurementName.SEED_ACCURACY, None)
+ATTENTION: Needed = (MeasurementName.SEED_HEAT_MAP_CORRELATION, None)
 
 
 @unique
@@ -176,6 +180,12 @@ def _entropy_falls(measurements: Measured) -> tuple[Evidence, ...]:
     return (change(_curve(measurements, ENTROPY), "fall of entropy", fall=True),)
 
 
+def _attention_drifts(measurements: Measured) -> tuple[Evidence, ...]:
+    # Without the real set: the agreement of two real-trained models would stand in two blocks.
+    runs = SeedRuns.of(measurements, ATTENTION[0], first=1)
+    return (falling_within_seeds(runs, "fall of the heat maps' correlation"),)
+
+
 _FLAT_RULE = (
     "The distance at the last t_re exceeds that at the first, and from the first t_re at or above "
     f"two thirds of the last, at most {100 * SATURATION_SHARE:.0f} % of that rise is added"
@@ -232,5 +242,15 @@ CLAIMS: tuple[Claim, ...] = (
         "real-classifier",
         (ENTROPY,),
         _entropy_falls,
+    ),
+    Claim(
+        "attention-drifts",
+        "Classifiers trained on reconstructions look at other places of real images than "
+        "real-trained ones, the more so as t_re rises.",
+        "The correlation of their Grad-CAM heat maps falls with t_re (above 0) within training "
+        "seeds: Page's trend test; of two sets, a sign-flip test of the seeds' differences.",
+        "grad-cam",
+        (ATTENTION,),
+        _attention_drifts,
     ),
 )

@@ -43,9 +43,9 @@ def comparisons(measurements: Sequence[Measurement]) -> list[Comparison]:
     runs = SeedRuns.of(measurements)
     levels = range(len(runs.t_re))
     pairs = sorted({(0, high) for high in levels[1:]} | {(high - 1, high) for high in levels[1:]})
-    if len(runs.accuracies) < 2:
+    if len(runs.values) < 2:
         return []
-    falls = [runs.accuracies[:, low] - runs.accuracies[:, high] for low, high in pairs]
+    falls = [runs.values[:, low] - runs.values[:, high] for low, high in pairs]
     tests = [positive_mean(each) for each in falls]
     p_values = [test.two_sided for test in tests]
     return [

@@ -38,20 +38,25 @@ class Evidence:
 
 
 def falling_accuracy(measurements: Sequence[Measurement], *, first: int = 0) -> Evidence:
-    """Accuracy over the sets from ``first`` on: a trend over three or more, a pair of two."""
+    """Accuracy over the sets from ``first`` on."""
     runs = SeedRuns.of(measurements, first=first)
-    seeds = len(runs.accuracies)
+    return falling_within_seeds(runs, "fall of accuracy")
+
+
+def falling_within_seeds(runs: SeedRuns, words: str) -> Evidence:
+    """A number that falls with ``t_re``: a trend over three or more sets, a pair of two."""
+    seeds = len(runs.values)
     if not seeds or len(runs.t_re) < 2:
-        return Evidence("fall of accuracy", "1", _seeds(seeds), None, None, _TOO_FEW_SETS)
-    part = f"fall of accuracy from t_re {runs.t_re[0]} to {runs.t_re[-1]}"
+        return Evidence(words, runs.unit, _seeds(seeds), None, None, _TOO_FEW_SETS)
+    part = f"{words} from t_re {runs.t_re[0]} to {runs.t_re[-1]}"
     mean, bounds = float(runs.falls.mean()), mean_interval(runs.falls)
     effect = Estimate(mean, *bounds) if bounds else None
     n = f"{_seeds(seeds)} on {len(runs.t_re)} sets"
     try:
-        tails = rising_trend(-runs.accuracies) if len(runs.t_re) > 2 else positive_mean(runs.falls)
+        tails = rising_trend(-runs.values) if len(runs.t_re) > 2 else positive_mean(runs.falls)
     except UnmeasurableInput as reason:
-        return Evidence(part, "1", n, effect, None, str(reason))
-    return Evidence(part, "1", n, effect, tails)
+        return Evidence(part, runs.unit, n, effect, None, str(reason))
+    return Evidence(part, runs.unit, n, effect, tails)
 
 
 def change(curve: Curve, part: str, *, fall: bool = False) -> Evidence:

@@ -1,6 +1,6 @@
 """The figures of a report, with what they show in words."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 
 from matplotlib.figure import Figure
@@ -12,6 +12,7 @@ from replicalab_metrics.figures.components import draw_components
 from replicalab_metrics.figures.detection import draw_detection
 from replicalab_metrics.figures.distances import draw_distances
 from replicalab_metrics.figures.edges import draw_edges
+from replicalab_metrics.figures.heat_maps import draw_heat_maps
 from replicalab_metrics.figures.images import draw_image_grid
 from replicalab_metrics.figures.quality import draw_quality
 from replicalab_metrics.figures.real_classifier import draw_real_classifier
@@ -38,8 +39,18 @@ def illustrations(study: Study) -> Iterator[Illustration]:
 
 
 def _image_grid(study: Study) -> Figure:
-    sigmas = {t_re: study.spec.sampler.start_sigma(t_re) for t_re in study.reconstructed}
-    return draw_image_grid(study.real, study.reconstructed, sigmas)
+    return draw_image_grid(study.real, study.reconstructed, _sigmas(study, study.reconstructed))
+
+
+def _heat_maps(study: Study) -> Figure | None:
+    if study.test is None:
+        return None
+    return draw_heat_maps(study.test, study.heat_maps, _sigmas(study, study.heat_maps))
+
+
+def _sigmas(study: Study, steps: Iterable[int]) -> dict[int, float]:
+    """Start noise level by ``t_re``."""
+    return {t_re: study.spec.sampler.start_sigma(t_re) for t_re in steps}
 
 
 def _components(study: Study) -> Figure | None:
@@ -134,5 +145,16 @@ ILLUSTRATIONS: tuple[tuple[str, _Drawing, str, str], ...] = (
         "mean moves furthest by the last t_re, so others move less. Ellipses are two standard "
         "deviations; one that shrinks within the other has lost the rim of the class.",
         "Scatter plots, one a t_re: reconstructed features of one class over its real ones.",
+    ),
+    (
+        "grad-cam",
+        _heat_maps,
+        "Where classifiers trained on each set find the class of real test images (Grad-CAM): "
+        "bright places speak for the class the image is labelled with. A row is one image, a "
+        "column the model of the first seed trained on that set; what it answers stands in the "
+        "cell where it is wrong. Every map is scaled by its own maximum, so compare places, not "
+        "brightness. Uncurated: the first test image of each class.",
+        "Grid of images: one row a class, a real test image on the left, then the same image "
+        "under the heat map of the model trained on the real set and on every other set.",
     ),
 )

@@ -120,6 +120,22 @@ DEFINITIONS = {
         "transform (Frank et al. 2020), each standardised by the images learnt from."
     ),
     MeasurementName.DCT_DETECTION_AUC: "The area under that classifier's ROC curve.",
+    MeasurementName.HEAT_MAP_CORRELATION: (
+        "Pearson's correlation, over the positions of a map, of the Grad-CAM heat maps "
+        "(Selvaraju et al. 2017) that models trained on the set and on the real set have of the "
+        "same real test image, for the class it is labelled with; mean over images, then over "
+        "pairs of models of unlike seeds (of the same seed where there is one). At t_re 0 it is "
+        "the agreement of real-trained models with each other, which others are read against. "
+        "Jackknife interval over seeds. Pairs with a constant map are left out."
+    ),
+    MeasurementName.HEAT_MAP_OVERLAP: (
+        "Intersection over union of the top shares of the same maps, brought bilinearly to the "
+        "size of the image; two random regions of share s have s / (2 - s)."
+    ),
+    MeasurementName.CONSTANT_HEAT_MAPS: (
+        "Share of those maps that are the same everywhere, mostly 0: nothing speaks for the "
+        "class, and no place can be compared. Student's t interval over seeds."
+    ),
 }
 
 NOT_LISTED = frozenset({"space", "extractor_sha256", "class", "order", "tenth"})

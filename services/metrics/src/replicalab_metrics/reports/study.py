@@ -16,6 +16,7 @@ from replicalab.domain.tasks import Report
 from replicalab.engine.handlers import TaskContext
 from replicalab.errors import InvalidMeasureInput
 from replicalab.planning.keys import canonical_json, digest_of
+from replicalab.storage.heat_maps import HeatMaps
 from replicalab.storage.image_sets import ImageSet
 from replicalab.storage.projections import Projection
 from replicalab_metrics.figures.images import first_of_each_class
@@ -44,6 +45,9 @@ class Study:
         real: The training images that the report shows: the first of every class.
         reconstructed: Their reconstructions by ``t_re``; 0 is the real set itself.
         projection: Features on principal components, if asked for.
+        test: The held-out images that the report shows: the first of every class; None where
+            heat maps were not asked for.
+        heat_maps: Of the first seed's models, by the ``t_re`` of the set they learnt from.
         inputs: Artifacts the report was made from, by role.
     """
 
@@ -52,6 +56,8 @@ class Study:
     real: ImageSet
     reconstructed: Mapping[int, ImageSet]
     projection: Projection | None
+    test: ImageSet | None
+    heat_maps: Mapping[int, HeatMaps]
     inputs: Mapping[str, tuple[ArtifactRef, ...]]
 
     def __post_init__(self) -> None:
@@ -129,15 +135,20 @@ def read_study(context: TaskContext, params: Report) -> Study:
     spec = params.spec
     has_projection = any(measure.kind == "pca" for measure in spec.measures)
     has_measurements = any(measure.kind != "pca" for measure in spec.measures)
+    has_heat_maps = any(measure.kind == "grad-cam" for measure in spec.measures)
+    mapped = sorted({0, *spec.t_re}) if has_heat_maps else []
     roles = [
         *(["measurements"] if has_measurements else []),
         "train",
         *(f"images:{t_re}" for t_re in spec.t_re),
         *(["pca"] if has_projection else []),
+        *(["test"] if has_heat_maps else []),
+        *(f"maps:{t_re}" for t_re in mapped),
     ]
     bodies = context.read("measurements") if has_measurements else []
     real = _images(context, "train")
-    shown = [index for _, index in first_of_each_class(real)]
+    shown = _firsts(real)
+    test = _images(context, "test") if has_heat_maps else None
     return Study(
         spec=spec,
         measurements=tuple(each for body in bodies for each in _measurements(body)),
@@ -146,12 +157,19 @@ def read_study(context: TaskContext, params: Report) -> Study:
             t_re: _shown(_images(context, f"images:{t_re}"), shown) for t_re in spec.t_re
         },
         projection=Projection.from_bytes(context.read("pca")[0]) if has_projection else None,
+        test=_shown(test, _firsts(test)) if test else None,
+        heat_maps={t_re: HeatMaps.from_bytes(context.read(f"maps:{t_re}")[0]) for t_re in mapped},
         inputs={role: tuple(context.refs(role)) for role in roles},
     )
 
 
 def _images(context: TaskContext, role: str) -> ImageSet:
     return ImageSet.concatenate([ImageSet.from_bytes(body) for body in context.read(role)])
+
+
+def _firsts(images: ImageSet) -> list[int]:
+    """Indices of the first image of every class."""
+    return [index for _, index in first_of_each_class(images)]
 
 
 def _shown(images: ImageSet, indices: list[int]) -> ImageSet:

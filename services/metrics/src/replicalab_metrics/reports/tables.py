@@ -16,6 +16,9 @@ SINGLE = (
     MeasurementName.PIXEL_DETECTION_AUC,
     MeasurementName.DCT_DETECTION_ACCURACY,
     MeasurementName.DCT_DETECTION_AUC,
+    MeasurementName.HEAT_MAP_CORRELATION,
+    MeasurementName.HEAT_MAP_OVERLAP,
+    MeasurementName.CONSTANT_HEAT_MAPS,
 )
 """Measured without a reference."""
 
@@ -54,6 +57,9 @@ COLUMNS: tuple[tuple[MeasurementName, Reference | None], ...] = tuple(
         MeasurementName.PIXEL_DETECTION_AUC,
         MeasurementName.DCT_DETECTION_ACCURACY,
         MeasurementName.DCT_DETECTION_AUC,
+        MeasurementName.HEAT_MAP_CORRELATION,
+        MeasurementName.HEAT_MAP_OVERLAP,
+        MeasurementName.CONSTANT_HEAT_MAPS,
     )
     for reference in _references(name)
 )

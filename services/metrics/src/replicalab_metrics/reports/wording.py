@@ -56,6 +56,11 @@ MEASURE_WORDS = {
     MeasurementName.DCT_DETECTION_ACCURACY: "fake detection by DCT",
     MeasurementName.DCT_DETECTION_AUC: "fake detection by DCT, AUC",
     MeasurementName.SEED_DCT_DETECTION_ACCURACY: "fake detection by DCT, single seeds",
+    MeasurementName.HEAT_MAP_CORRELATION: "correlation of heat maps",
+    MeasurementName.SEED_HEAT_MAP_CORRELATION: "correlation of heat maps of single seeds",
+    MeasurementName.HEAT_MAP_OVERLAP: "overlap of heat maps",
+    MeasurementName.SEED_HEAT_MAP_OVERLAP: "overlap of heat maps of single seeds",
+    MeasurementName.CONSTANT_HEAT_MAPS: "constant heat maps",
 }
 
 

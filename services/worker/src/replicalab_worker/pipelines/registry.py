@@ -11,6 +11,7 @@ from replicalab_worker.pipelines.datasets import DatasetPreparation
 from replicalab_worker.pipelines.detector_training import DetectorTraining
 from replicalab_worker.pipelines.distributed_training import DistributedTraining
 from replicalab_worker.pipelines.embedding import Embedding
+from replicalab_worker.pipelines.explaining import Explaining
 from replicalab_worker.pipelines.generator_import import import_generator
 from replicalab_worker.pipelines.generator_training import GeneratorTraining
 from replicalab_worker.pipelines.pinned_files import PinnedFolder
@@ -49,6 +50,7 @@ def handlers(
         TaskKind.RECONSTRUCT: Reconstruction(device),
         TaskKind.TRAIN_CLASSIFIER: ClassifierTraining(device, PretrainedWeights(weights)),
         TaskKind.TRAIN_DETECTOR: DetectorTraining(device, PretrainedWeights(weights)),
+        TaskKind.EXPLAIN: Explaining(device),
         TaskKind.EMBED: Embedding(device),
         TaskKind.EMBED_PUBLISHED: PublishedEmbedding(device, weights),
     }

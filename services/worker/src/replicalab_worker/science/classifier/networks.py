@@ -94,7 +94,17 @@ class SmallImageResNet18(nn.Module):
 
     def forward(self, images: Images) -> ClassifierOutput:
         """Features and logits of ``images`` in [-1, 1]."""
-        hidden = self.blocks(functional.relu(self.norm(self.stem(images))))
+        return self.answer(self.maps(images, STAGES), STAGES)
+
+    def maps(self, images: Images, stage: int) -> Maps:
+        """Feature maps of ``images`` in [-1, 1] after a stage, 1 to 4."""
+        hidden = functional.relu(self.norm(self.stem(images)))
+        maps: Maps = self.blocks[: stage * BLOCKS_PER_STAGE](hidden)
+        return maps
+
+    def answer(self, maps: Maps, stage: int) -> ClassifierOutput:
+        """Features and logits of images that have these ``maps`` after a stage."""
+        hidden = self.blocks[stage * BLOCKS_PER_STAGE :](maps)
         features = hidden.mean(dim=(2, 3))
         return ClassifierOutput(features, self.head(features))
 
@@ -127,13 +137,37 @@ class LargeImageResNet18(nn.Module):
 
     def forward(self, images: Images) -> ClassifierOutput:
         """Features and logits of ``images`` in [-1, 1], grey or RGB, of any size."""
+        features = self.body(self._colours(images))
+        return ClassifierOutput(features, self.head(features))
+
+    def maps(self, images: Images, stage: int) -> Maps:
+        """Feature maps of ``images`` in [-1, 1] after a stage: ``layer1`` to ``layer4``."""
+        body = self.body
+        hidden: Maps = body.maxpool(body.relu(body.bn1(body.conv1(self._colours(images)))))
+        for layer in self._stages[:stage]:
+            hidden = layer(hidden)
+        return hidden
+
+    def answer(self, maps: Maps, stage: int) -> ClassifierOutput:
+        """Features and logits of images that have these ``maps`` after a stage."""
+        hidden = maps
+        for layer in self._stages[stage:]:
+            hidden = layer(hidden)
+        features = self.body.avgpool(hidden).flatten(1)
+        return ClassifierOutput(features, self.head(features))
+
+    @property
+    def _stages(self) -> tuple[nn.Module, ...]:
+        return self.body.layer1, self.body.layer2, self.body.layer3, self.body.layer4
+
+    def _colours(self, images: Images) -> Float[Tensor, "batch 3 224 224"]:
+        """What the body sees: 224 pixels, three channels, normalised as its weights ask for."""
         size = (LARGE_RESOLUTION, LARGE_RESOLUTION)
         resized = functional.interpolate(images, size, mode="bilinear", antialias=True)
         colours = resized.expand(-1, RGB_CHANNELS, -1, -1)
         if self.is_normalised:
             colours = ((colours + 1) / 2 - self.mean) / self.std
-        features = self.body(colours)
-        return ClassifierOutput(features, self.head(features))
+        return colours
 
     def load_body(self, weights: Mapping[str, Tensor]) -> None:
         """Begin with ``weights`` of torchvision's network; its head stays as it is.
