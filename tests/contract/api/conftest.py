@@ -27,6 +27,8 @@ from replicalab.engine.experiments import Experiments
 from replicalab.engine.failures import classify
 from replicalab.engine.generators import Generators
 from replicalab.engine.handlers import Handler, MemoryContext
+from replicalab.engine.journal import EVENTS_CHANNEL
+from replicalab.engine.listener import Listener
 from replicalab.engine.restoring import Restorations
 from replicalab.engine.task_store import TaskStore
 from replicalab.engine.uploads import Uploads
@@ -41,6 +43,7 @@ from replicalab_api.datasets.routes import router as datasets_router
 from replicalab_api.experiments.changes import router as changes_router
 from replicalab_api.experiments.examples import SMALL_STUDY
 from replicalab_api.experiments.exports import router as exports_router
+from replicalab_api.experiments.news import News
 from replicalab_api.experiments.routes import router as experiments_router
 from replicalab_api.experiments.visible import LabExperiments
 from replicalab_api.generators.routes import router as generators_router
@@ -277,7 +280,18 @@ def finished(client: TestClient, database: Database, objects: ObjectStore) -> st
 
 
 @pytest.fixture
-def server(app: FastAPI, wakeups: Wakeups) -> Iterator[str]:
+def listening(database: Database, wakeups: Wakeups) -> Iterator[None]:
+    """What tells a gateway of news."""
+    url = database.engine.url.set(drivername="postgresql").render_as_string(hide_password=False)
+    listener = Listener(url, EVENTS_CHANNEL, News(database, wakeups).spread)
+    listener.start()
+    yield
+    listener.stop()
+    listener.join()
+
+
+@pytest.fixture
+def server(app: FastAPI, wakeups: Wakeups, listening: None) -> Iterator[str]:
     """Address of the gateway behind a real socket."""
     config = uvicorn.Config(app, port=0, log_config=None, ws="none")
     server = Server(config, wakeups)

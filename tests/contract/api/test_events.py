@@ -12,10 +12,7 @@ from fastapi.testclient import TestClient
 
 from replicalab.db.database import Database
 from replicalab.domain.tasks import Queue
-from replicalab.engine.journal import EVENTS_CHANNEL
-from replicalab.engine.listener import Listener
 from replicalab_api.experiments.examples import SMALL_STUDY
-from replicalab_api.experiments.news import News
 from replicalab_api.http.wakeups import Wakeups
 
 pytestmark = [pytest.mark.integration, pytest.mark.timeout(60)]
@@ -111,17 +108,6 @@ def test_streams_end_when_the_server_does(
 
 def test_head_of_a_stream_does_not_wait_for_its_end(client: TestClient, submitted: str) -> None:
     assert client.head(f"{submitted}/events").status_code == 200
-
-
-@pytest.fixture
-def listening(database: Database, wakeups: Wakeups) -> Iterator[None]:
-    """What tells a gateway of news."""
-    url = database.engine.url.set(drivername="postgresql").render_as_string(hide_password=False)
-    listener = Listener(url, EVENTS_CHANNEL, News(database, wakeups).spread)
-    listener.start()
-    yield
-    listener.stop()
-    listener.join()
 
 
 @pytest.fixture

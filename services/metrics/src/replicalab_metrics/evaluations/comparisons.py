@@ -2,12 +2,8 @@
 
 from collections.abc import Callable, Sequence
 
-import numpy as np
-from pydantic import ValidationError
-
 from replicalab.domain.measures import Measurement, MeasureSpec
 from replicalab.domain.tasks import Evaluate
-from replicalab.errors import InvalidMeasureInput
 from replicalab.storage.features import FeatureSet
 from replicalab_metrics.evaluations.evaluate import FEATURE_MEASURES
 from replicalab_metrics.evaluations.inputs import ComparedSets, refusals_reported
@@ -38,20 +34,7 @@ def compare_features(
         sets = ComparedSets.unrelated(fake, real)
         for done, measure in enumerate(measures):
             report(done, len(measures), measure.kind)
-            measurements += _measured(sets, measure)
+            place = Evaluate(measure=measure, t_re=0, sigma=0)
+            measurements += FEATURE_MEASURES[measure.kind](sets, place)
     no_place = {"t_re": None, "sigma": None, "reference": None}
     return [measurement.model_copy(update=no_place) for measurement in measurements]
-
-
-def _measured(sets: ComparedSets, measure: MeasureSpec) -> list[Measurement]:
-    """What ``measure`` says; a measurement takes no value that is not finite."""
-    place = Evaluate(measure=measure, t_re=0, sigma=0)
-    try:
-        with np.errstate(over="ignore", invalid="ignore"):
-            return list(FEATURE_MEASURES[measure.kind](sets, place))
-    except ValidationError as error:
-        if any(problem["type"] != "finite_number" for problem in error.errors()):
-            raise
-        raise InvalidMeasureInput(
-            f"The {measure.kind} of these features is beyond floating point; scale them down."
-        ) from error
