@@ -5,6 +5,7 @@ from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
+from uuid import UUID
 
 import pytest
 import sqlalchemy as sa
@@ -13,10 +14,12 @@ from replicalab.db.database import Database
 from replicalab.db.models import AttemptRow, TaskRow
 from replicalab.domain.artifacts import JSON, NamedArtifact
 from replicalab.domain.measures import AccuracyMeasure, Measurement
+from replicalab.domain.resources import EventRead
 from replicalab.domain.specs import ExperimentSpec
 from replicalab.domain.states import TaskState
 from replicalab.domain.tasks import Queue, TaskKind
 from replicalab.engine.claimed import ClaimedTask
+from replicalab.engine.details import events_of
 from replicalab.engine.experiments import Experiments
 from replicalab.engine.reconciler import Reconciler
 from replicalab.engine.supervisor import ChildProcess, Supervisor
@@ -76,6 +79,11 @@ class Lab:
         names = {i.artifact for i in self._readers_of(task.key)} or {"output.json"}
         outputs = [NamedArtifact(name=name, ref=ref) for name in sorted(names)]
         return self.tasks.complete(task.id, task.epoch, outputs, [ACCURACY])
+
+    def events(self, experiment_id: UUID, *, after: int, limit: int) -> list[EventRead]:
+        """Events with ids above ``after``, rising."""
+        with self.database.transaction() as session:
+            return events_of(session, experiment_id, after=after, limit=limit)
 
     def run_everything(self) -> list[TaskKind]:
         """Claim and complete until nothing waits; returns the kinds in order."""

@@ -210,7 +210,7 @@ def test_what_does_not_exist_is_not_found(lab: Lab) -> None:
         with pytest.raises(ExperimentNotFound):
             ask(unknown)
     with pytest.raises(ExperimentNotFound):
-        lab.experiments.events(unknown, after=0, limit=1)
+        lab.events(unknown, after=0, limit=1)
     experiment = submitted(lab)
     with pytest.raises(ArtifactNotFound):
         lab.experiments.artifact(experiment.id, "0" * 64, "report.html")
@@ -246,7 +246,7 @@ def test_events_tell_the_whole_story_once_and_in_order(lab: Lab) -> None:
     experiment = submitted(lab)
     lab.run_everything()
     seen: list[EventRead] = []
-    while batch := lab.experiments.events(experiment.id, after=seen[-1].id if seen else 0, limit=7):
+    while batch := lab.events(experiment.id, after=seen[-1].id if seen else 0, limit=7):
         seen.extend(batch)
     assert [e.id for e in seen] == sorted({e.id for e in seen})
     states = [e.data["state"] for e in seen if e.kind == "experiment-state"]

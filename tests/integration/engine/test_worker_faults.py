@@ -168,7 +168,7 @@ def test_garbage_that_a_task_says_is_cut_and_cleaned(
     task = first_task(lab, experiment)
     assert (task.state, task.error_class) == (TaskState.RETRY_WAIT, "bug")
     assert 0 < len(task.error or "") <= 8000
-    for event in lab.experiments.events(experiment.id, after=0, limit=100):
+    for event in lab.events(experiment.id, after=0, limit=100):
         assert len(str(event.data)) < 10_000
     healthy = submit(lab, handlers.SUCCEED)
     run_next(lab, supervisor)

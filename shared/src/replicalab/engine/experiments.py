@@ -14,7 +14,6 @@ from replicalab.domain.artifacts import ArtifactRef
 from replicalab.domain.priorities import Priority
 from replicalab.domain.resources import (
     ArtifactRead,
-    EventRead,
     ExperimentPage,
     ExperimentRead,
     ExperimentSummary,
@@ -255,11 +254,6 @@ class Experiments:
         """One artifact, or ``ArtifactNotFound``."""
         with self._database.transaction() as session:
             return details.artifact_of(session, experiment_id, task_key, name)
-
-    def events(self, experiment_id: UUID, *, after: int, limit: int) -> Sequence[EventRead]:
-        """Events with ids above ``after``, rising."""
-        with self._database.transaction() as session:
-            return details.events_of(session, experiment_id, after=after, limit=limit)
 
     def read(self, session: Session, experiment_id: UUID) -> ExperimentRead:
         """As ``get``, in the caller's transaction."""

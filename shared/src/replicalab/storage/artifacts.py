@@ -96,15 +96,14 @@ class ArtifactStore:
             if not self.is_present(ref):
                 return Damage.MISSING
             digest = hashlib.sha256()
-            for chunk in self.objects.stream(ref.store_key):
-                digest.update(chunk)
-                on_chunk(len(chunk))
-        except ArtifactNotFound:
+            with self._damage_told(ref):
+                for chunk in self.objects.stream(ref.store_key):
+                    digest.update(chunk)
+                    on_chunk(len(chunk))
+        except ArtifactMissing:
             return Damage.MISSING
-        except ReadBrokenOff:
-            if self._breaks_off(ref):
-                return Damage.CORRUPT
-            raise
+        except ArtifactCorrupt:
+            return Damage.CORRUPT
         return None if digest.hexdigest() == ref.sha256 else Damage.CORRUPT
 
     @contextmanager

@@ -6,7 +6,7 @@ import numpy as np
 import numpy.typing as npt
 
 from replicalab.errors import InvalidMeasureInput
-from replicalab.storage.arrays import pack, unpack
+from replicalab.storage.arrays import pack, unpack_measured
 from replicalab.storage.features import check_outputs, check_per_image
 
 REAL, FAKE = 0, 1
@@ -67,10 +67,7 @@ class Detections:
     @classmethod
     def from_bytes(cls, body: bytes) -> "Detections":
         """The answers in an npz; raises ``InvalidMeasureInput`` where they break the contract."""
-        arrays = unpack(body)
-        missing = set(_NAMES) - arrays.keys()
-        if missing:
-            raise InvalidMeasureInput(f"The npz lacks {', '.join(sorted(missing))}.")
+        arrays = unpack_measured(body, _NAMES)
         return cls(
             arrays["logits"],
             arrays["labels"],

@@ -7,7 +7,7 @@ import numpy.typing as npt
 
 from replicalab.domain.features import CLASSIFIER_SPACE
 from replicalab.errors import InvalidMeasureInput
-from replicalab.storage.arrays import Array, pack, unpack
+from replicalab.storage.arrays import Array, pack, unpack_measured
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,11 +68,8 @@ class FeatureSet:
     @classmethod
     def from_bytes(cls, body: bytes) -> "FeatureSet":
         """The set in an npz; raises ``InvalidMeasureInput`` where it breaks the contract."""
-        arrays = unpack(body)
         names = ("features", "labels", "indices", "extractor_sha256", "space")
-        missing = set(names) - arrays.keys()
-        if missing:
-            raise InvalidMeasureInput(f"The npz lacks {', '.join(sorted(missing))}.")
+        arrays = unpack_measured(body, names)
         return cls(
             arrays["features"],
             arrays.get("logits"),
@@ -110,10 +107,7 @@ class TestLogits:
     @classmethod
     def from_bytes(cls, body: bytes) -> "TestLogits":
         """The answers in an npz; raises ``InvalidMeasureInput`` where they break the contract."""
-        arrays = unpack(body)
-        missing = {"logits", "labels", "seed"} - arrays.keys()
-        if missing:
-            raise InvalidMeasureInput(f"The npz lacks {', '.join(sorted(missing))}.")
+        arrays = unpack_measured(body, ("logits", "labels", "seed"))
         return cls(arrays["logits"], arrays["labels"], int(arrays["seed"]))
 
 
@@ -130,8 +124,13 @@ def check_outputs(name: str, array: Array, images: int) -> None:
 
 def check_per_image(name: str, array: Array, images: int) -> None:
     """Raise ``InvalidMeasureInput`` unless ``array`` holds a whole number from 0 for each image."""
-    if array.dtype != np.int64 or array.shape != (images,) or (array < 0).any():
+    check_whole_numbers(name, array, images, least=0)
+
+
+def check_whole_numbers(name: str, array: Array, length: int, *, least: int) -> None:
+    """Raise ``InvalidMeasureInput`` unless ``array`` holds so many whole numbers from ``least``."""
+    if array.dtype != np.int64 or array.shape != (length,) or (array < least).any():
         raise InvalidMeasureInput(
-            f"{name} must be {images} int64 values from 0, not {array.dtype} of shape "
+            f"{name} must be {length} int64 values from {least}, not {array.dtype} of shape "
             f"{array.shape}."
         )

@@ -6,7 +6,8 @@ import numpy as np
 import numpy.typing as npt
 
 from replicalab.errors import InvalidMeasureInput
-from replicalab.storage.arrays import Array, pack, unpack
+from replicalab.storage.arrays import pack, unpack_measured
+from replicalab.storage.features import check_per_image, check_whole_numbers
 
 _PER_IMAGE = ("labels", "predictions", "indices")
 _SCALARS = ("block", "seed", "classifier_sha256")
@@ -46,8 +47,8 @@ class HeatMaps:
         if not np.isfinite(self.maps).all() or (self.maps < 0).any():
             raise InvalidMeasureInput("maps must be finite and not below 0.")
         for name in _PER_IMAGE:
-            _check_counts(name, getattr(self, name), len(self.maps), least=0)
-        _check_counts("image_size", self.image_size, 2, least=1)
+            check_per_image(name, getattr(self, name), len(self.maps))
+        check_whole_numbers("image_size", self.image_size, 2, least=1)
 
     def __len__(self) -> int:
         return len(self.maps)
@@ -70,10 +71,7 @@ class HeatMaps:
     @classmethod
     def from_bytes(cls, body: bytes) -> "HeatMaps":
         """The maps in an npz; raises ``InvalidMeasureInput`` where they break the contract."""
-        arrays = unpack(body)
-        missing = {"maps", "image_size", *_PER_IMAGE, *_SCALARS} - arrays.keys()
-        if missing:
-            raise InvalidMeasureInput(f"The npz lacks {', '.join(sorted(missing))}.")
+        arrays = unpack_measured(body, ("maps", "image_size", *_PER_IMAGE, *_SCALARS))
         return cls(
             arrays["maps"],
             arrays["labels"],
@@ -83,12 +81,4 @@ class HeatMaps:
             int(arrays["block"]),
             int(arrays["seed"]),
             str(arrays["classifier_sha256"]),
-        )
-
-
-def _check_counts(name: str, array: Array, length: int, *, least: int) -> None:
-    if array.dtype != np.int64 or array.shape != (length,) or (array < least).any():
-        raise InvalidMeasureInput(
-            f"{name} must be {length} int64 values from {least}, not {array.dtype} of shape "
-            f"{array.shape}."
         )

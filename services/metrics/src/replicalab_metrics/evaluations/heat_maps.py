@@ -9,6 +9,7 @@ a single seed there is no other: models of the same seed are compared, and at ``
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from typing import TypeVar
 
 import numpy as np
 import numpy.typing as npt
@@ -21,6 +22,7 @@ from replicalab.errors import InvalidMeasureInput
 from replicalab.storage.heat_maps import HeatMaps
 from replicalab_metrics.evaluations.inputs import asked
 from replicalab_metrics.evaluations.intervals import interval_of_mean
+from replicalab_metrics.evaluations.seeds import mean_over_seeds, over_seeds
 from replicalab_metrics.measures.heat_maps import (
     are_constant,
     map_correlations,
@@ -34,8 +36,8 @@ FEWEST_SEEDS_FOR_INTERVAL = 3
 
 Values = npt.NDArray[np.float64]
 Maps = npt.NDArray[np.float32]
-Answers = npt.NDArray[np.bool_]
-Agreement = Callable[[Maps, Maps], Values]
+Regions = npt.NDArray[np.bool_]
+Compared = TypeVar("Compared", Maps, Regions)
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,18 +83,18 @@ def measure(models: ComparedMaps, place: Evaluate) -> Iterator[Measurement]:
         return
     size = tuple(models.found[0].image_size.tolist())
 
-    def overlap(maps: Maps, others: Maps) -> Values:
-        return overlaps(*(top_regions(each, size, options.top_share) for each in (maps, others)))
+    def regions(maps: Maps) -> Regions:
+        return top_regions(maps, size, options.top_share)
 
     yield from report.agreement(
         (MeasurementName.HEAT_MAP_CORRELATION, MeasurementName.SEED_HEAT_MAP_CORRELATION),
-        _pairs(models, map_correlations),
+        _pairs(models, lambda maps: maps, map_correlations),
         unit="Pearson's r",
         at_least=-1.0,
     )
     yield from report.agreement(
         (MeasurementName.HEAT_MAP_OVERLAP, MeasurementName.SEED_HEAT_MAP_OVERLAP),
-        _pairs(models, overlap),
+        _pairs(models, regions, overlaps),
         unit="1",
         at_least=0.0,
         recipe={"top_share": options.top_share},
@@ -113,17 +115,13 @@ class _Report:
             "target": "label",
         }
         self._seeds: list[JsonValue] = [each.seed for each in models.found]
+        self._seed_recipe: dict[str, JsonValue] = {"classifier_seeds": self._seeds}
 
     def constant_maps(self) -> Measurement:
         """Share of the models' maps that show no place."""
-        shares = np.array([are_constant(each.maps).mean() for each in self._models.found])
-        return self._over_seeds(
-            MeasurementName.CONSTANT_HEAT_MAPS,
-            shares,
-            "1",
-            interval_of_mean(shares, "Student t over seeds", at_least=0.0, at_most=1.0),
-            {},
-        )
+        shares = [float(are_constant(each.maps).mean()) for each in self._models.found]
+        name = MeasurementName.CONSTANT_HEAT_MAPS
+        return mean_over_seeds(name, shares, self._place, self._recipe | self._seed_recipe)
 
     def agreement(
         self,
@@ -148,9 +146,15 @@ class _Report:
         if np.isnan(values).all():
             return
         compared = "unlike seeds" if len(values) > 1 else "same seed"
-        recipe = {"pairs": compared, **(recipe or {})}
-        interval = _jackknifed(pairs, at_least)
-        yield self._over_seeds(names[0], values[~np.isnan(values)], unit, interval, recipe)
+        recipe = self._recipe | {"pairs": compared} | (recipe or {})
+        yield over_seeds(
+            names[0],
+            values[~np.isnan(values)],
+            self._place,
+            recipe | self._seed_recipe,
+            unit=unit,
+            interval=_jackknifed(pairs, at_least),
+        )
         for seed, images in zip(self._seeds, of_seeds, strict=True):
             known = images[~np.isnan(images)]
             if len(known):
@@ -165,46 +169,36 @@ class _Report:
                     interval=interval_of_mean(
                         known, "Student t over test images", at_least=at_least, at_most=1.0
                     ),
-                    recipe={**self._recipe, **recipe, "classifier_seed": seed},
+                    recipe=recipe | {"classifier_seed": seed},
                 )
 
-    def _over_seeds(
-        self,
-        name: MeasurementName,
-        values: Values,
-        unit: str,
-        interval: Interval | None,
-        recipe: dict[str, JsonValue],
-    ) -> Measurement:
-        return Measurement(
-            name=name,
-            t_re=self._place.t_re,
-            sigma=self._place.sigma,
-            value=float(values.mean()),
-            unit=unit,
-            std=float(values.std(ddof=1)) if len(values) > 1 else None,
-            n=len(values),
-            n_unit="seeds",
-            interval=interval,
-            recipe={**self._recipe, **recipe, "classifier_seeds": self._seeds},
-        )
 
-
-def _pairs(models: ComparedMaps, agreement: Agreement) -> Values:
+def _pairs(
+    models: ComparedMaps,
+    prepare: Callable[[Maps], Compared],
+    agreement: Callable[[Compared, Compared], Values],
+) -> Values:
     """Agreement of every pair of models on every image, (found, real, image).
 
     NaN, meaning unknown, where a map is constant and between models of one seed, unless there is
     no other seed.
+
+    Args:
+        models: Whose maps.
+        prepare: Gives what is compared of a model's maps; asked once a model.
+        agreement: Of what two models have, image by image.
     """
     seeds = len(models.found)
     pairs = np.full((seeds, seeds, len(models.found[0])), np.nan)
-    for row, found in enumerate(models.found):
-        for column, real in enumerate(models.real):
-            if row != column or seeds == 1:
-                is_known = ~(are_constant(found.maps) | are_constant(real.maps))
-                if is_known.any():
-                    maps, others = found.maps[is_known], real.maps[is_known]
-                    pairs[row, column, is_known] = agreement(maps, others)
+    founds, reals = (
+        [(prepare(each.maps), ~are_constant(each.maps)) for each in side]
+        for side in (models.found, models.real)
+    )
+    for row, (found, has_place) in enumerate(founds):
+        for column, (real, real_has_place) in enumerate(reals):
+            is_known = has_place & real_has_place
+            if (row != column or seeds == 1) and is_known.any():
+                pairs[row, column, is_known] = agreement(found[is_known], real[is_known])
     return pairs
 
 

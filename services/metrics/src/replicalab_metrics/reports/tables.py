@@ -7,11 +7,7 @@ from replicalab.domain.measures import Measurement, MeasurementName, Reference
 from replicalab_metrics.figures.curves import Curve, curve_of
 from replicalab_metrics.reports.wording import MEASURE_WORDS, format_unit, format_value
 
-SINGLE = (
-    MeasurementName.ACCURACY,
-    MeasurementName.REAL_CLASSIFIER_ACCURACY,
-    MeasurementName.REAL_CLASSIFIER_ENTROPY,
-    MeasurementName.VENDI_SCORE,
+OF_TRAINED_NETWORKS = (
     MeasurementName.PIXEL_DETECTION_ACCURACY,
     MeasurementName.PIXEL_DETECTION_AUC,
     MeasurementName.DCT_DETECTION_ACCURACY,
@@ -19,6 +15,15 @@ SINGLE = (
     MeasurementName.HEAT_MAP_CORRELATION,
     MeasurementName.HEAT_MAP_OVERLAP,
     MeasurementName.CONSTANT_HEAT_MAPS,
+)
+"""Of networks that were trained to find them out, on request."""
+
+SINGLE = (
+    MeasurementName.ACCURACY,
+    MeasurementName.REAL_CLASSIFIER_ACCURACY,
+    MeasurementName.REAL_CLASSIFIER_ENTROPY,
+    MeasurementName.VENDI_SCORE,
+    *OF_TRAINED_NETWORKS,
 )
 """Measured without a reference."""
 
@@ -53,13 +58,7 @@ COLUMNS: tuple[tuple[MeasurementName, Reference | None], ...] = tuple(
         MeasurementName.REAL_CLASSIFIER_ENTROPY,
         MeasurementName.HELD_OUT_ENTROPY,
         MeasurementName.CLASS_FLIP_RATE,
-        MeasurementName.PIXEL_DETECTION_ACCURACY,
-        MeasurementName.PIXEL_DETECTION_AUC,
-        MeasurementName.DCT_DETECTION_ACCURACY,
-        MeasurementName.DCT_DETECTION_AUC,
-        MeasurementName.HEAT_MAP_CORRELATION,
-        MeasurementName.HEAT_MAP_OVERLAP,
-        MeasurementName.CONSTANT_HEAT_MAPS,
+        *OF_TRAINED_NETWORKS,
     )
     for reference in _references(name)
 )
