@@ -9,9 +9,8 @@ TASKS = "tests/integration/engine/test_tasks.py"
 EXPERIMENTS = "tests/integration/engine/test_experiments.py"
 SWEEPING = "tests/integration/engine/test_sweeping.py"
 LEAVING_RUNNING = (
-    "        .where(TaskRow.id == task_id, TaskRow.epoch == epoch, "
-    "TaskRow.state == TaskState.RUNNING)\n"
-    "        .values(\n            state=target,"
+    '            TASKS.c.epoch == sa.bindparam("its_epoch"),\n'
+    "            TASKS.c.state == TaskState.RUNNING,\n"
 )
 
 
@@ -39,14 +38,14 @@ MUTANTS = (
         "a stale epoch changes nothing",
         ENGINE / "moves.py",
         LEAVING_RUNNING,
-        LEAVING_RUNNING.replace("TaskRow.epoch == epoch, ", ""),
+        LEAVING_RUNNING.replace("TASKS.c.epoch == ", "sa.true() | ", 1),
         TASKS,
     ),
     Mutant(
         "only a running task can end",
         ENGINE / "moves.py",
         LEAVING_RUNNING,
-        LEAVING_RUNNING.replace(", TaskRow.state == TaskState.RUNNING", ""),
+        LEAVING_RUNNING.splitlines(keepends=True)[0],
         TASKS,
     ),
     Mutant(
@@ -58,10 +57,9 @@ MUTANTS = (
     ),
     Mutant(
         "only a queued task can be claimed",
-        ENGINE / "task_store.py",
-        "                    TaskRow.state == TaskState.QUEUED,\n"
-        "                    TaskRow.cancel_requested.is_(False),",
-        "                    TaskRow.cancel_requested.is_(False),",
+        ENGINE / "claiming.py",
+        "            TASKS.c.state == TaskState.QUEUED,\n",
+        "",
         TASKS,
     ),
     Mutant(
@@ -108,8 +106,8 @@ MUTANTS = (
     ),
     Mutant(
         "what failed on one node is tried on another",
-        ENGINE / "task_store.py",
-        "                    ~may_run_elsewhere(worker),\n",
+        ENGINE / "claiming.py",
+        "            ~may_run_elsewhere(worker),\n",
         "",
         "tests/integration/engine/test_retries.py",
     ),

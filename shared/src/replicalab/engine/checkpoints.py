@@ -7,6 +7,7 @@ trained serves the next one that asks for the same work.
 import logging
 import threading
 from collections.abc import Callable
+from typing import Any
 
 import sqlalchemy as sa
 from sqlalchemy.dialects.postgresql import insert
@@ -14,6 +15,7 @@ from sqlalchemy.orm import Session
 
 from replicalab.db.database import Database
 from replicalab.db.models import NOW, CheckpointRow, TaskRow
+from replicalab.db.tables import CHECKPOINTS
 from replicalab.domain.states import TaskState
 from replicalab.errors import Unavailable
 from replicalab.storage.checkpoints import Checkpoint, CheckpointStore
@@ -24,17 +26,18 @@ KEEP_DAYS = 7
 
 SWEEP_SECONDS = 60.0
 _BATCH = 100
+_NEWEST = (
+    sa.select(CHECKPOINTS)
+    .where(CHECKPOINTS.c.task_key == sa.bindparam("key"))
+    .order_by(CHECKPOINTS.c.epoch.desc(), CHECKPOINTS.c.number.desc())
+    .limit(1)
+)
 _log = logging.getLogger(__name__)
 
 
 def newest_checkpoint(session: Session, task_key: str) -> Checkpoint | None:
     """What was saved last for ``task_key``, under whatever epoch."""
-    row = session.scalar(
-        sa.select(CheckpointRow)
-        .where(CheckpointRow.task_key == task_key)
-        .order_by(CheckpointRow.epoch.desc(), CheckpointRow.number.desc())
-        .limit(1)
-    )
+    row = session.execute(_NEWEST, {"key": task_key}).one_or_none()
     return None if row is None else _checkpoint_of(row)
 
 
@@ -133,7 +136,7 @@ def _obsolete() -> sa.Select[CheckpointRow]:
     )
 
 
-def _checkpoint_of(row: CheckpointRow) -> Checkpoint:
+def _checkpoint_of(row: CheckpointRow | sa.Row[Any]) -> Checkpoint:
     return Checkpoint.model_validate(
         {
             "task_key": row.task_key,

@@ -7,11 +7,18 @@ from typing import Any
 import sqlalchemy as sa
 from sqlalchemy.orm import Session
 
-from replicalab.db.models import ArtifactRow, TaskEdgeRow, TaskRow
+from replicalab.db.tables import ARTIFACTS, TASK_EDGES, TASKS
 from replicalab.domain.artifacts import ArtifactRef
 from replicalab.domain.tasks import TASK_PARAMS, TaskInput, TaskKey, TaskParams
 from replicalab.engine.details import ref_of_row
 from replicalab.storage.checkpoints import Checkpoint
+
+_STORED_BY_PARENTS = (
+    sa.select(TASKS.c.key, ARTIFACTS)
+    .join(TASK_EDGES, TASK_EDGES.c.parent_id == TASKS.c.id)
+    .join(ARTIFACTS, ARTIFACTS.c.task_id == TASKS.c.id)
+    .where(TASK_EDGES.c.child_id == sa.bindparam("task"))
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,13 +48,7 @@ def resolve_inputs(
     """The stored artifact behind every input, by the parents' keys."""
     if not inputs:
         return ()
-    parents = TaskRow.__table__.alias("parents")
-    rows = session.execute(
-        sa.select(parents.c.key, ArtifactRow)
-        .join(TaskEdgeRow, TaskEdgeRow.parent_id == parents.c.id)
-        .join(ArtifactRow, ArtifactRow.task_id == parents.c.id)
-        .where(TaskEdgeRow.child_id == task_id)
-    ).all()
-    stored = {(key, artifact.name): ref_of_row(artifact) for key, artifact in rows}
+    rows = session.execute(_STORED_BY_PARENTS, {"task": task_id}).all()
+    stored = {(row.key, row.name): ref_of_row(row) for row in rows}
     wanted = [TaskInput.model_validate(task_input) for task_input in inputs]
     return tuple((w, stored.get((w.key, w.artifact))) for w in wanted)

@@ -1,5 +1,6 @@
 """Reading what belongs to one experiment: tasks, results, artifacts, events."""
 
+from typing import Any
 from uuid import UUID
 
 import sqlalchemy as sa
@@ -142,6 +143,6 @@ def events_of(session: Session, experiment_id: UUID, *, after: int, limit: int) 
     ]
 
 
-def ref_of_row(row: ArtifactRow) -> ArtifactRef:
+def ref_of_row(row: ArtifactRow | sa.Row[Any]) -> ArtifactRef:
     """The reference a stored row holds."""
     return ArtifactRef(sha256=row.sha256, size_bytes=row.size_bytes, media_type=row.media_type)

@@ -1,16 +1,30 @@
 """Ringing for queued tasks: PostgreSQL keeps the queue, the broker holds only a few doorbells."""
 
 import sqlalchemy as sa
-from sqlalchemy.orm import Session
 
 from replicalab.db.database import Database
-from replicalab.db.models import NOW, TaskRow
+from replicalab.db.models import NOW
+from replicalab.db.tables import TASKS
 from replicalab.domain.states import TaskState
 from replicalab.domain.tasks import Queue
 from replicalab.engine.doorbells import Doorbells
 from replicalab.engine.waiting import take_fairly
 
 _MOST_DOUBLINGS = 3
+_IS_RUNNING = TASKS.c.state == TaskState.RUNNING
+_IS_RUNG_FOR = sa.and_(
+    TASKS.c.state == TaskState.QUEUED, TASKS.c.dispatched_at.is_not(None), TASKS.c.held.is_(False)
+)
+_UNDER_WAY = sa.select(
+    sa.func.count().filter(_IS_RUNNING), sa.func.count().filter(_IS_RUNG_FOR)
+).where(TASKS.c.queue == sa.bindparam("of_queue"), sa.or_(_IS_RUNNING, _IS_RUNG_FOR))
+"""How many tasks run, and for how many a doorbell was rung that nobody has answered."""
+
+_STAMP = (
+    sa.update(TASKS)
+    .where(TASKS.c.id.in_(sa.bindparam("ringing", expanding=True)))
+    .values(dispatched_at=NOW, dispatches=TASKS.c.dispatches + 1)
+)
 
 
 class Dispatcher:
@@ -25,7 +39,7 @@ class Dispatcher:
     ) -> None:
         self._database = database
         self._doorbells = doorbells
-        self._redispatch_seconds = redispatch_seconds
+        self._overdue = _overdue(redispatch_seconds)
 
     def dispatch(self) -> int:
         """Ring for waiting tasks in fair order; returns how many doorbells were sent.
@@ -37,8 +51,8 @@ class Dispatcher:
 
     def _dispatch_queue(self, queue: Queue) -> int:
         with self._database.transaction() as session:
-            running, rung = self._under_way(session, queue)
-            overdue = self._overdue(session, queue)
+            running, rung = session.execute(_UNDER_WAY, {"of_queue": queue}).one()
+            overdue = list(session.scalars(self._overdue, {"of_queue": queue}))
             fresh = take_fairly(session, queue, max(_room(running) - rung, 0))
             if overdue or fresh:  # ticks that find nothing to ring for do not ask the broker
                 # Doorbells that lie unanswered need no others beside them: the broker must not
@@ -50,47 +64,29 @@ class Dispatcher:
             ringing = [*overdue, *fresh]
             for task_id in ringing:
                 self._doorbells.ring(queue, task_id)
-            session.execute(
-                sa.update(TaskRow)
-                .where(TaskRow.id.in_(ringing))
-                .values(dispatched_at=NOW, dispatches=TaskRow.dispatches + 1)
-            )
+            if ringing:
+                session.execute(_STAMP, {"ringing": ringing})
             return len(ringing)
 
-    def _overdue(self, session: Session, queue: Queue) -> list[int]:
-        """Tasks rung for long ago that nobody claimed; there are at most as many as doorbells."""
-        return list(
-            session.scalars(
-                sa.select(TaskRow.id)
-                .where(
-                    TaskRow.queue == queue,
-                    TaskRow.state == TaskState.QUEUED,
-                    TaskRow.held.is_(False),
-                    self._is_overdue(),
-                )
-                .order_by(TaskRow.id)
-                .with_for_update(skip_locked=True)
-            )
-        )
 
-    def _is_overdue(self) -> sa.ColumnElement[bool]:
-        """Rung before, never claimed: wait 1, 2, 4, then 8 times the redispatch interval."""
-        doublings = sa.func.least(TaskRow.dispatches - 1, _MOST_DOUBLINGS)
-        seconds = self._redispatch_seconds * sa.func.power(2.0, doublings)
-        return TaskRow.dispatched_at < NOW - sa.func.make_interval(0, 0, 0, 0, 0, 0, seconds)
+def _overdue(redispatch_seconds: float) -> sa.Select[int]:
+    """Tasks rung for long ago that nobody claimed; there are at most as many as doorbells.
 
-    def _under_way(self, session: Session, queue: Queue) -> tuple[int, int]:
-        """How many tasks run, and for how many a doorbell was rung that nobody has answered."""
-        count = sa.select(sa.func.count()).select_from(TaskRow).where(TaskRow.queue == queue)
-        running = session.scalar(count.where(TaskRow.state == TaskState.RUNNING)) or 0
-        rung = session.scalar(
-            count.where(
-                TaskRow.state == TaskState.QUEUED,
-                TaskRow.dispatched_at.is_not(None),
-                TaskRow.held.is_(False),
-            )
+    Rung before, never claimed: wait 1, 2, 4, then 8 times the redispatch interval.
+    """
+    doublings = sa.func.least(TASKS.c.dispatches - 1, _MOST_DOUBLINGS)
+    seconds = redispatch_seconds * sa.func.power(2.0, doublings)
+    return (
+        sa.select(TASKS.c.id)
+        .where(
+            TASKS.c.queue == sa.bindparam("of_queue"),
+            TASKS.c.state == TaskState.QUEUED,
+            TASKS.c.held.is_(False),
+            TASKS.c.dispatched_at < NOW - sa.func.make_interval(0, 0, 0, 0, 0, 0, seconds),
         )
-        return running, rung or 0
+        .order_by(TASKS.c.id)
+        .with_for_update(skip_locked=True)
+    )
 
 
 def _room(running: int) -> int:

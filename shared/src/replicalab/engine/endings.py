@@ -10,36 +10,64 @@ from uuid import UUID
 import sqlalchemy as sa
 from sqlalchemy.orm import Session
 
-from replicalab.db.models import NOW, ExperimentRow, ExperimentTaskRow, TaskEdgeRow, TaskRow
+from replicalab.db.models import NOW, ExperimentRow, TaskRow
+from replicalab.db.tables import EXPERIMENT_TASKS, EXPERIMENTS, TASK_EDGES, TASKS
 from replicalab.domain.states import ExperimentState, TaskState, experiment_state
 from replicalab.engine.journal import Journal
 
 DOOMED = (TaskState.FAILED, TaskState.CANCELLED, TaskState.UPSTREAM_FAILED)
 """Ends after which no child of a task can ever run."""
 
+_BLOCKED_CHILDREN = (
+    sa.select(TASKS.c.id)
+    .join(TASK_EDGES, TASK_EDGES.c.child_id == TASKS.c.id)
+    .where(
+        TASK_EDGES.c.parent_id.in_(sa.bindparam("parents", expanding=True)),
+        TASKS.c.state == TaskState.BLOCKED,
+    )
+    .order_by(TASKS.c.id)
+    .with_for_update(of=TASKS)
+)
+_ONE_PARENT_LESS = (
+    sa.update(TASKS)
+    .where(
+        TASKS.c.id.in_(sa.bindparam("children", expanding=True)),
+        TASKS.c.state == TaskState.BLOCKED,
+    )
+    .values(
+        unmet=TASKS.c.unmet - 1,
+        state=sa.case((TASKS.c.unmet == 1, TaskState.QUEUED.value), else_=TaskState.BLOCKED.value),
+        queued_at=sa.case((TASKS.c.unmet == 1, NOW), else_=None),
+    )
+    .returning(TASKS.c.id, TASKS.c.state)
+)
+_LIVING_EXPERIMENTS = (
+    sa.select(EXPERIMENTS.c.id, EXPERIMENTS.c.state)
+    .where(
+        EXPERIMENTS.c.ended_at.is_(None),
+        EXPERIMENTS.c.id.in_(
+            sa.select(EXPERIMENT_TASKS.c.experiment_id).where(
+                EXPERIMENT_TASKS.c.task_id.in_(sa.bindparam("tasks", expanding=True))
+            )
+        ),
+    )
+    .order_by(EXPERIMENTS.c.id)
+    .with_for_update()
+)
+_STATES = (
+    sa.select(TASKS.c.state)
+    .join(EXPERIMENT_TASKS, EXPERIMENT_TASKS.c.task_id == TASKS.c.id)
+    .where(EXPERIMENT_TASKS.c.experiment_id == sa.bindparam("experiment"))
+    .distinct()
+)
+
 
 def release_children(session: Session, journal: Journal, parent_id: int) -> None:
     """Count one parent less for every blocked child; those without any are queued (T4)."""
-    children = session.scalars(
-        sa.select(TaskRow.id)
-        .join(TaskEdgeRow, TaskEdgeRow.child_id == TaskRow.id)
-        .where(TaskEdgeRow.parent_id == parent_id, TaskRow.state == TaskState.BLOCKED)
-        .order_by(TaskRow.id)
-        .with_for_update(of=TaskRow)
-    ).all()
+    children = session.scalars(_BLOCKED_CHILDREN, {"parents": [parent_id]}).all()
     if not children:
         return
-    is_last = TaskRow.unmet == 1
-    rows = session.execute(
-        sa.update(TaskRow)
-        .where(TaskRow.id.in_(children), TaskRow.state == TaskState.BLOCKED)
-        .values(
-            unmet=TaskRow.unmet - 1,
-            state=sa.case((is_last, TaskState.QUEUED.value), else_=TaskState.BLOCKED.value),
-            queued_at=sa.case((is_last, NOW), else_=None),
-        )
-        .returning(TaskRow.id, TaskRow.state)
-    ).all()
+    rows = session.execute(_ONE_PARENT_LESS, {"children": children}).all()
     for task_id, state in rows:
         if state is TaskState.QUEUED:
             journal.task(task_id, "task-state", state=state.value)
@@ -55,13 +83,7 @@ def fail_descendants(session: Session, journal: Journal, parent_id: int) -> list
     ended: list[int] = []
     frontier: Sequence[int] = [parent_id]
     while frontier:
-        frontier = session.scalars(
-            sa.select(TaskRow.id)
-            .join(TaskEdgeRow, TaskEdgeRow.child_id == TaskRow.id)
-            .where(TaskEdgeRow.parent_id.in_(frontier), TaskRow.state == TaskState.BLOCKED)
-            .order_by(TaskRow.id)
-            .with_for_update(of=TaskRow)
-        ).all()
+        frontier = session.scalars(_BLOCKED_CHILDREN, {"parents": frontier}).all()
         if frontier:
             session.execute(
                 sa.update(TaskRow)
@@ -80,19 +102,7 @@ def fail_descendants(session: Session, journal: Journal, parent_id: int) -> list
 
 def refresh_experiments(session: Session, journal: Journal, task_ids: Iterable[int]) -> None:
     """Bring every living experiment that needs one of ``task_ids`` to f(its tasks)."""
-    experiments = session.execute(
-        sa.select(ExperimentRow.id, ExperimentRow.state)
-        .where(
-            ExperimentRow.ended_at.is_(None),
-            ExperimentRow.id.in_(
-                sa.select(ExperimentTaskRow.experiment_id).where(
-                    ExperimentTaskRow.task_id.in_(list(task_ids))
-                )
-            ),
-        )
-        .order_by(ExperimentRow.id)
-        .with_for_update()
-    ).all()
+    experiments = session.execute(_LIVING_EXPERIMENTS, {"tasks": list(task_ids)}).all()
     for experiment_id, old in experiments:
         refresh_experiment(session, journal, experiment_id, old)
 
@@ -101,12 +111,7 @@ def refresh_experiment(
     session: Session, journal: Journal, experiment_id: UUID, old: ExperimentState
 ) -> ExperimentState:
     """Store the state that follows from the tasks; the caller holds the experiment's row lock."""
-    states = session.scalars(
-        sa.select(TaskRow.state)
-        .join(ExperimentTaskRow, ExperimentTaskRow.task_id == TaskRow.id)
-        .where(ExperimentTaskRow.experiment_id == experiment_id)
-        .distinct()
-    ).all()
+    states = session.scalars(_STATES, {"experiment": experiment_id}).all()
     new = experiment_state(states, old=old)
     if new is not old:
         session.execute(

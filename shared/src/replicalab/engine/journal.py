@@ -1,17 +1,19 @@
 """The event log: what happened, in commit order."""
 
 from dataclasses import dataclass, field
+from functools import cache
 from typing import Any
 from uuid import UUID
 
 import sqlalchemy as sa
 from sqlalchemy.orm import Session
 
-from replicalab.db.models import EventRow
+from replicalab.db.tables import EVENTS
 
 EVENTS_CHANNEL = "replicalab_events"
 QUEUE_CHANNEL = "replicalab_queue"
 _EVENTS_LOCK = 7_423_002
+_WRITE = sa.insert(EVENTS)
 
 
 @dataclass(slots=True)
@@ -38,12 +40,19 @@ class Journal:
 
     def write(self, session: Session) -> None:
         """Write everything noted, and wake whoever listens once the transaction commits."""
+        if self._rows or self.wakes_scheduler:
+            session.execute(_tell(has_events=bool(self._rows), wakes=self.wakes_scheduler))
         if self._rows:
-            session.execute(sa.select(sa.func.pg_advisory_xact_lock(_EVENTS_LOCK)))
-            session.execute(sa.insert(EventRow), self._rows)
-        woken = [
-            *([EVENTS_CHANNEL] if self._rows else []),
-            *([QUEUE_CHANNEL] if self.wakes_scheduler else []),
-        ]
-        if woken:
-            session.execute(sa.select(*(sa.func.pg_notify(channel, "") for channel in woken)))
+            session.execute(_WRITE, self._rows)
+
+
+@cache
+def _tell(*, has_events: bool, wakes: bool) -> sa.Select[Any]:
+    """Take the lock of the event log, if there are events; listeners hear at the commit."""
+    calls = []
+    if has_events:
+        calls.append(sa.func.pg_advisory_xact_lock(_EVENTS_LOCK))
+        calls.append(sa.func.pg_notify(EVENTS_CHANNEL, ""))
+    if wakes:
+        calls.append(sa.func.pg_notify(QUEUE_CHANNEL, ""))
+    return sa.select(*calls)

@@ -1,11 +1,14 @@
 """Leaving ``running``: the compare-and-set every ending goes through, and what it brings along."""
 
+from functools import cache
 from typing import Any
 
 import sqlalchemy as sa
 from sqlalchemy.orm import Session
+from sqlalchemy.sql.dml import ReturningUpdate
 
-from replicalab.db.models import NOW, AttemptRow, TaskLeaseRow, TaskRow
+from replicalab.db.models import NOW, TaskRow
+from replicalab.db.tables import ATTEMPTS, TASK_LEASES, TASKS
 from replicalab.domain.states import TaskState
 from replicalab.engine import endings
 from replicalab.engine.failures import FailureClass
@@ -13,30 +16,52 @@ from replicalab.engine.journal import Journal
 from replicalab.engine.usage import REFUNDED, charge
 from replicalab.engine.workers import note_outcome
 
+_DROP_LEASE = sa.delete(TASK_LEASES).where(TASK_LEASES.c.task_id == sa.bindparam("task"))
+_CLOSE_ATTEMPT = (
+    sa.update(ATTEMPTS)
+    .where(
+        ATTEMPTS.c.task_id == sa.bindparam("task"),
+        ATTEMPTS.c.epoch == sa.bindparam("its_epoch"),
+    )
+    .values(ended_at=NOW)
+    .returning(ATTEMPTS.c.worker)
+)
+
 
 def leave_running(
     session: Session, task_id: int, epoch: int, target: TaskState, **values: Any
 ) -> bool:
     """Compare-and-set out of ``running``; drops the lease."""
-    moved = session.scalar(
-        sa.update(TaskRow)
-        .where(TaskRow.id == task_id, TaskRow.epoch == epoch, TaskRow.state == TaskState.RUNNING)
+    leaving = _leaving(target)
+    if values:
+        leaving = leaving.values(values)
+    moved = session.scalar(leaving, {"task": task_id, "its_epoch": epoch})
+    if moved is None:
+        return False
+    session.execute(_DROP_LEASE, {"task": task_id})
+    return True
+
+
+@cache
+def _leaving(target: TaskState) -> ReturningUpdate[tuple[int]]:
+    return (
+        sa.update(TASKS)
+        .where(
+            TASKS.c.id == sa.bindparam("task"),
+            TASKS.c.epoch == sa.bindparam("its_epoch"),
+            TASKS.c.state == TaskState.RUNNING,
+        )
         .values(
             state=target,
             worker=None,
             dispatched_at=None,
             dispatches=0,
-            queued_at=NOW if target is TaskState.QUEUED else TaskRow.queued_at,
+            queued_at=NOW if target is TaskState.QUEUED else TASKS.c.queued_at,
             ended_at=NOW if target.is_terminal else None,
-            seconds=sa.extract("epoch", NOW - TaskRow.started_at),
-            **values,
+            seconds=sa.extract("epoch", NOW - TASKS.c.started_at),
         )
-        .returning(TaskRow.id)
+        .returning(TASKS.c.id)
     )
-    if moved is None:
-        return False
-    session.execute(sa.delete(TaskLeaseRow).where(TaskLeaseRow.task_id == task_id))
-    return True
 
 
 def close_attempt(
@@ -48,12 +73,9 @@ def close_attempt(
     error: str | None = None,
 ) -> None:
     """Write how the attempt under ``epoch`` ended, and charge its owner unless refunded."""
-    worker = session.scalars(
-        sa.update(AttemptRow)
-        .where(AttemptRow.task_id == task_id, AttemptRow.epoch == epoch)
-        .values(ended_at=NOW, outcome=outcome, error_class=failure, error=error)
-        .returning(AttemptRow.worker)
-    ).one()
+    ending = {"outcome": outcome, "error_class": failure, "error": error}
+    attempt = {"task": task_id, "its_epoch": epoch}
+    worker = session.scalars(_CLOSE_ATTEMPT, attempt | ending).one()
     if outcome != "stopped":
         note_outcome(session, worker, failure)
     if failure not in REFUNDED:

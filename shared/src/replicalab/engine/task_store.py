@@ -14,27 +14,39 @@ from sqlalchemy.orm import Session
 from replicalab.db.database import Database
 from replicalab.db.models import (
     NOW,
-    ArtifactRow,
-    AttemptRow,
-    ExperimentRow,
-    ExperimentTaskRow,
-    MeasurementRow,
     TaskLeaseRow,
     TaskRow,
 )
+from replicalab.db.tables import ARTIFACTS, EXPERIMENT_TASKS, EXPERIMENTS, MEASUREMENTS
 from replicalab.domain.artifacts import Damage, NamedArtifact
 from replicalab.domain.measures import Measurement
 from replicalab.domain.states import ExperimentState, TaskState
 from replicalab.domain.tasks import Queue
 from replicalab.engine import endings, moves, orphans
-from replicalab.engine.checkpoints import newest_checkpoint, record_checkpoint
-from replicalab.engine.claimed import ClaimedTask, params_of, resolve_inputs
+from replicalab.engine.checkpoints import record_checkpoint
+from replicalab.engine.claimed import ClaimedTask
+from replicalab.engine.claiming import take
 from replicalab.engine.damages import note_damage, note_whole
 from replicalab.engine.failures import POLICIES, FailureClass
 from replicalab.engine.journal import Journal
 from replicalab.engine.waiting import next_waiting
-from replicalab.engine.workers import is_drained, may_run_elsewhere
 from replicalab.storage.checkpoints import Checkpoint
+
+_NEW_ARTIFACTS = insert(ARTIFACTS).on_conflict_do_nothing()
+_NEW_MEASUREMENTS = sa.insert(MEASUREMENTS)
+_START_EXPERIMENTS = (
+    sa.update(EXPERIMENTS)
+    .where(
+        EXPERIMENTS.c.state == ExperimentState.QUEUED,
+        EXPERIMENTS.c.id.in_(
+            sa.select(EXPERIMENT_TASKS.c.experiment_id).where(
+                EXPERIMENT_TASKS.c.task_id == sa.bindparam("task")
+            )
+        ),
+    )
+    .values(state=ExperimentState.RUNNING)
+    .returning(EXPERIMENTS.c.id)
+)
 
 
 class BeatAnswer(Enum):
@@ -51,7 +63,7 @@ class TaskStore:
     def __init__(self, database: Database, *, lease_seconds: float, max_lost: int) -> None:
         self._database = database
         self._max_lost = max_lost
-        self._lease = sa.func.make_interval(0, 0, 0, 0, 0, 0, lease_seconds)
+        self._lease_seconds = lease_seconds
 
     def next_queued(
         self, queue: Queue, worker: str = "", *, is_at_work: bool = False
@@ -64,47 +76,19 @@ class TaskStore:
         over.
         """
         with self._database.transaction() as session:
-            is_for_it = ~may_run_elsewhere(worker)
-            return next_waiting(session, queue, is_for_it, is_at_work=is_at_work)
+            return next_waiting(session, queue, worker, is_at_work=is_at_work)
 
     def claim(self, task_id: int, worker: str) -> ClaimedTask | None:
         """Take a queued task (T2); None when there is nothing to take."""
         with self._database.transaction() as session:
-            row = session.execute(
-                sa.update(TaskRow)
-                .where(
-                    TaskRow.id == task_id,
-                    TaskRow.state == TaskState.QUEUED,
-                    TaskRow.cancel_requested.is_(False),
-                    TaskRow.held.is_(False),
-                    ~is_drained(worker),
-                    ~may_run_elsewhere(worker),
-                )
-                .values(
-                    state=TaskState.RUNNING,
-                    worker=worker,
-                    epoch=sa.func.nextval("fence"),
-                    attempts=TaskRow.attempts + 1,
-                    started_at=NOW,
-                )
-                .returning(TaskRow.key, TaskRow.epoch, TaskRow.params, TaskRow.inputs)
-            ).one_or_none()
-            if row is None:
-                return None
-            self._open_attempt(session, task_id, row.epoch, worker)
-            inputs = resolve_inputs(session, task_id, row.inputs)
-            _start_experiments(session, task_id, worker)
-            return ClaimedTask(
-                id=task_id,
-                key=row.key,
-                epoch=row.epoch,
-                params=params_of(row.params),
-                inputs=inputs,
-                checkpoint=newest_checkpoint(session, row.key),
-            )
+            task = take(session, task_id, worker, lease_seconds=self._lease_seconds)
+            if task is not None:
+                _start_experiments(session, task_id, worker)
+            return task
 
     def beat(self, task_id: int, epoch: int, progress: float, stage: str) -> BeatAnswer:
         """Renew the lease and report progress (T3)."""
+        lease = sa.func.make_interval(0, 0, 0, 0, 0, 0, self._lease_seconds)
         with self._database.transaction() as session:
             old = session.execute(
                 sa.select(TaskLeaseRow.progress, TaskLeaseRow.stage)
@@ -116,7 +100,7 @@ class TaskStore:
             session.execute(
                 sa.update(TaskLeaseRow)
                 .where(TaskLeaseRow.task_id == task_id, TaskLeaseRow.epoch == epoch)
-                .values(until=NOW + self._lease, progress=progress, stage=stage)
+                .values(until=NOW + lease, progress=progress, stage=stage)
             )
             cancelled = session.scalar(
                 sa.select(TaskRow.cancel_requested).where(TaskRow.id == task_id)
@@ -227,11 +211,6 @@ class TaskStore:
         with self._database.transaction() as session:
             note_damage(session, sha256, damage)
 
-    def _open_attempt(self, session: Session, task_id: int, epoch: int, worker: str) -> None:
-        lease = {"task_id": task_id, "epoch": epoch, "until": NOW + self._lease}
-        session.execute(sa.insert(TaskLeaseRow).values(progress=0.0, stage="", **lease))
-        session.execute(sa.insert(AttemptRow).values(task_id=task_id, epoch=epoch, worker=worker))
-
 
 def _store_outputs(
     session: Session,
@@ -241,7 +220,7 @@ def _store_outputs(
 ) -> None:
     if outputs:
         session.execute(
-            insert(ArtifactRow).on_conflict_do_nothing(),
+            _NEW_ARTIFACTS,
             [
                 {"task_id": task_id, "name": output.name, **output.ref.model_dump()}
                 for output in outputs
@@ -249,7 +228,7 @@ def _store_outputs(
         )
     if measurements:
         session.execute(
-            sa.insert(MeasurementRow),
+            _NEW_MEASUREMENTS,
             [
                 {
                     "task_id": task_id,
@@ -265,19 +244,7 @@ def _store_outputs(
 def _start_experiments(session: Session, task_id: int, worker: str) -> None:
     """Queued experiments run once one of their tasks does."""
     journal = Journal()
-    started = session.scalars(
-        sa.update(ExperimentRow)
-        .where(
-            ExperimentRow.state == ExperimentState.QUEUED,
-            ExperimentRow.id.in_(
-                sa.select(ExperimentTaskRow.experiment_id).where(
-                    ExperimentTaskRow.task_id == task_id
-                )
-            ),
-        )
-        .values(state=ExperimentState.RUNNING)
-        .returning(ExperimentRow.id)
-    ).all()
+    started = session.scalars(_START_EXPERIMENTS, {"task": task_id}).all()
     journal.task(task_id, "task-state", state=TaskState.RUNNING.value, worker=worker)
     for experiment_id in started:
         journal.experiment(experiment_id, "experiment-state", state=ExperimentState.RUNNING.value)

@@ -1,12 +1,14 @@
 """What users have used: charged when an attempt ends, refunded where the installation failed."""
 
 from collections.abc import Sequence
+from functools import cache
 
 import sqlalchemy as sa
-from sqlalchemy.dialects.postgresql import insert
+from sqlalchemy.dialects.postgresql import Insert, insert
 from sqlalchemy.orm import Session
 
 from replicalab.db.models import NOW, TaskRow, UsageRow
+from replicalab.db.tables import TASKS, USAGE
 from replicalab.domain.resources import UsageRead
 from replicalab.engine.failures import FailureClass
 from replicalab.engine.fairness import HALF_LIFE_SECONDS
@@ -22,27 +24,29 @@ REFUNDED = frozenset({FailureClass.LOST, FailureClass.DEPENDENCY, FailureClass.R
 
 def charge(session: Session, task_id: int) -> None:
     """Charge the attempt that has just ended to the task's owner."""
-    table = UsageRow.__table__
-    seconds = sa.select(TaskRow.owner, TaskRow.seconds, TaskRow.seconds).where(
-        TaskRow.id == task_id
+    session.execute(_charge(), {"task": task_id})
+
+
+@cache
+def _charge() -> Insert:
+    seconds = sa.select(TASKS.c.owner, TASKS.c.seconds, TASKS.c.seconds).where(
+        TASKS.c.id == sa.bindparam("task")
     )
-    new = insert(UsageRow).from_select(["owner", "total_seconds", "decayed_seconds"], seconds)
-    session.execute(
-        new.on_conflict_do_update(
-            index_elements=[table.c.owner],
-            set_={
-                "total_seconds": table.c.total_seconds + new.excluded.total_seconds,
-                "decayed_seconds": remaining_seconds() + new.excluded.decayed_seconds,
-                "counted_at": NOW,
-            },
-        )
+    new = insert(USAGE).from_select(["owner", "total_seconds", "decayed_seconds"], seconds)
+    return new.on_conflict_do_update(
+        index_elements=[USAGE.c.owner],
+        set_={
+            "total_seconds": USAGE.c.total_seconds + new.excluded.total_seconds,
+            "decayed_seconds": remaining_seconds() + new.excluded.decayed_seconds,
+            "counted_at": NOW,
+        },
     )
 
 
 def remaining_seconds() -> sa.ColumnElement[float]:
     """Decayed use as of now."""
-    age = sa.extract("epoch", NOW - UsageRow.counted_at)
-    return UsageRow.decayed_seconds * sa.func.power(2.0, -age / HALF_LIFE_SECONDS)
+    age = sa.extract("epoch", NOW - USAGE.c.counted_at)
+    return USAGE.c.decayed_seconds * sa.func.power(2.0, -age / HALF_LIFE_SECONDS)
 
 
 def check_quota(session: Session, owner: str) -> None:

@@ -7,16 +7,19 @@ few index entries per owner, whether ten tasks wait or a million.
 
 from collections import Counter, defaultdict
 from collections.abc import Mapping, Sequence
+from functools import cache
 from itertools import islice
 
 import sqlalchemy as sa
 from sqlalchemy.orm import Session
 
 from replicalab.db.models import TaskRow, UsageRow
+from replicalab.db.tables import TASKS
 from replicalab.domain.states import TaskState
 from replicalab.domain.tasks import Queue
 from replicalab.engine.fairness import Lane, fair_turns
 from replicalab.engine.usage import remaining_seconds
+from replicalab.engine.workers import may_run_elsewhere
 
 _ASSUMED_TASK_SECONDS = 10.0
 _RECENT_TASKS = 40
@@ -40,16 +43,14 @@ _LANES = sa.text(
 )
 
 
-def take_fairly(
-    session: Session, queue: Queue, room: int, *conditions: sa.ColumnElement[bool]
-) -> list[int]:
+def take_fairly(session: Session, queue: Queue, room: int, worker: str | None = None) -> list[int]:
     """Ids of up to ``room`` tasks that wait without a doorbell, locked, in the order to ring.
 
     Args:
         session: Whose transaction holds the locks.
         queue: Which tasks.
         room: How many at most.
-        conditions: What else must hold of them.
+        worker: What this one had better leave to another is passed over.
     """
     taken: list[int] = []
     empty: set[Lane] = set()
@@ -58,7 +59,7 @@ def take_fairly(
         if not lanes:
             break
         for lane, share in _shares(session, queue, lanes, room - len(taken)).items():
-            ids = _oldest(session, queue, lane, share, TaskRow.id.not_in(taken), *conditions)
+            ids = _oldest(session, queue, worker, lane, share, taken)
             taken.extend(ids)
             if len(ids) < share:
                 empty.add(lane)
@@ -75,40 +76,40 @@ def _shares(session: Session, queue: Queue, lanes: Sequence[Lane], room: int) ->
     return Counter(islice(turns, room))
 
 
-def next_waiting(
-    session: Session, queue: Queue, condition: sa.ColumnElement[bool], *, is_at_work: bool
-) -> int | None:
+def next_waiting(session: Session, queue: Queue, worker: str, *, is_at_work: bool) -> int | None:
     """The task to run next for somebody who looks without a doorbell.
 
     Args:
         session: Of the look; the claim comes later, and may find that another was faster.
         queue: Which tasks.
-        condition: What else must hold of it.
+        worker: Who looks; what it had better leave to another is passed over.
         is_at_work: Tasks that were rung for come first, in the order of their doorbells; else
             last, since they may be on their way to another worker.
     """
-    if is_at_work and (rung := _rung_for(session, queue, condition)) is not None:
+    if is_at_work and (rung := session.scalar(_rung_for(queue, worker))) is not None:
         return rung
-    fair = take_fairly(session, queue, 1, condition)
+    fair = take_fairly(session, queue, 1, worker)
     if fair or is_at_work:
         return fair[0] if fair else None
-    return _rung_for(session, queue, condition)
+    return session.scalar(_rung_for(queue, worker))
 
 
-def _rung_for(session: Session, queue: Queue, condition: sa.ColumnElement[bool]) -> int | None:
-    return session.scalar(
-        _queued(queue)
-        .where(TaskRow.dispatched_at.is_not(None), condition)
-        .order_by(TaskRow.dispatched_at, TaskRow.id)
+@cache
+def _rung_for(queue: Queue, worker: str) -> sa.Select[int]:
+    return (
+        _queued(queue, worker)
+        .where(TASKS.c.dispatched_at.is_not(None))
+        .order_by(TASKS.c.dispatched_at, TASKS.c.id)
         .limit(1)
     )
 
 
-def _queued(queue: Queue) -> sa.Select[int]:
+def _queued(queue: Queue, worker: str | None) -> sa.Select[int]:
     """Tasks that may run as soon as somebody takes them."""
-    return sa.select(TaskRow.id).where(
-        TaskRow.queue == queue, TaskRow.state == TaskState.QUEUED, TaskRow.held.is_(False)
+    queued = sa.select(TASKS.c.id).where(
+        TASKS.c.queue == queue, TASKS.c.state == TaskState.QUEUED, TASKS.c.held.is_(False)
     )
+    return queued if worker is None else queued.where(~may_run_elsewhere(worker))
 
 
 def usage_seconds(session: Session, queue: Queue, task_seconds: float) -> dict[str, float]:
@@ -144,25 +145,25 @@ def _lanes(session: Session, queue: Queue) -> list[Lane]:
 
 
 def _oldest(
-    session: Session,
-    queue: Queue,
-    lane: Lane,
-    number: int,
-    *conditions: sa.ColumnElement[bool],
+    session: Session, queue: Queue, worker: str | None, lane: Lane, number: int, taken: list[int]
 ) -> list[int]:
-    return list(
-        session.scalars(
-            _queued(queue)
-            .where(
-                TaskRow.dispatched_at.is_(None),
-                TaskRow.priority == lane.priority,
-                TaskRow.owner == lane.owner,
-                *conditions,
-            )
-            .order_by(TaskRow.id)
-            .limit(number)
-            .with_for_update(skip_locked=True)
+    of_lane = {"priority": lane.priority, "owner": lane.owner, "number": number, "taken": taken}
+    return list(session.scalars(_oldest_of(queue, worker), of_lane))
+
+
+@cache
+def _oldest_of(queue: Queue, worker: str | None) -> sa.Select[int]:
+    return (
+        _queued(queue, worker)
+        .where(
+            TASKS.c.dispatched_at.is_(None),
+            TASKS.c.priority == sa.bindparam("priority"),
+            TASKS.c.owner == sa.bindparam("owner"),
+            TASKS.c.id.not_in(sa.bindparam("taken", expanding=True)),
         )
+        .order_by(TASKS.c.id)
+        .limit(sa.bindparam("number", type_=sa.Integer))
+        .with_for_update(skip_locked=True)
     )
 
 

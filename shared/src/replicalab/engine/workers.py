@@ -16,6 +16,7 @@ from sqlalchemy.orm import Session
 
 from replicalab.db.database import Database
 from replicalab.db.models import NOW, AttemptRow, TaskRow, WorkerRow
+from replicalab.db.tables import ATTEMPTS, TASKS, WORKERS
 from replicalab.domain.resources import WorkerRead
 from replicalab.domain.states import TaskState
 from replicalab.domain.tasks import Queue
@@ -33,6 +34,11 @@ ELSEWHERE_MINUTES = 10
 """How long a task that failed on one node waits for another."""
 
 _BLAMED = frozenset({FailureClass.LOST, FailureClass.RESOURCE})
+_END_OF_STREAK = (
+    sa.update(WORKERS)
+    .where(WORKERS.c.node == sa.bindparam("of_node"), WORKERS.c.streak > 0)
+    .values(streak=0)
+)
 _log = logging.getLogger(__name__)
 
 
@@ -54,7 +60,7 @@ def node_of(worker: str) -> str:
 @cache
 def is_drained(worker: str) -> sa.ColumnElement[bool]:
     """Whether the worker's node takes no tasks."""
-    return sa.exists().where(WorkerRow.node == node_of(worker), WorkerRow.drained_at.is_not(None))
+    return sa.exists().where(WORKERS.c.node == node_of(worker), WORKERS.c.drained_at.is_not(None))
 
 
 @cache
@@ -65,20 +71,20 @@ def may_run_elsewhere(worker: str) -> sa.ColumnElement[bool]:
     alive. After some minutes without a taker anybody may have it.
     """
     node = node_of(worker)
-    other = WorkerRow.__table__.alias("other")
+    other = WORKERS.alias("other")
     failed_here = sa.exists().where(
-        AttemptRow.task_id == TaskRow.id,
-        AttemptRow.epoch == TaskRow.epoch,
-        AttemptRow.error_class.in_(ELSEWHERE),
-        AttemptRow.worker.startswith(f"{node}:", autoescape=True),
+        ATTEMPTS.c.task_id == TASKS.c.id,
+        ATTEMPTS.c.epoch == TASKS.c.epoch,
+        ATTEMPTS.c.error_class.in_(ELSEWHERE),
+        ATTEMPTS.c.worker.startswith(f"{node}:", autoescape=True),
     )
     has_other = sa.exists().where(
-        other.c.queue == TaskRow.queue,
+        other.c.queue == TASKS.c.queue,
         other.c.node != node,
         other.c.drained_at.is_(None),
         other.c.last_seen_at > NOW - sa.func.make_interval(0, 0, 0, 0, 0, ALIVE_MINUTES),
     )
-    is_fresh = TaskRow.queued_at > NOW - sa.func.make_interval(0, 0, 0, 0, 0, ELSEWHERE_MINUTES)
+    is_fresh = TASKS.c.queued_at > NOW - sa.func.make_interval(0, 0, 0, 0, 0, ELSEWHERE_MINUTES)
     return sa.and_(failed_here, has_other, is_fresh)
 
 
@@ -87,11 +93,7 @@ def note_outcome(session: Session, worker: str, failure: FailureClass | None) ->
     node = node_of(worker)
     if failure not in _BLAMED:
         if failure is None:
-            session.execute(
-                sa.update(WorkerRow)
-                .where(WorkerRow.node == node, WorkerRow.streak > 0)
-                .values(streak=0)
-            )
+            session.execute(_END_OF_STREAK, {"of_node": node})
         return
     row = session.execute(
         sa.update(WorkerRow)

@@ -1,0 +1,67 @@
+"""Taking a queued task: the row, its lease and its attempt, in one statement that is built once."""
+
+from functools import cache
+from typing import Any
+
+import sqlalchemy as sa
+from sqlalchemy.orm import Session
+
+from replicalab.db.models import NOW
+from replicalab.db.tables import ATTEMPTS, TASK_LEASES, TASKS
+from replicalab.domain.states import TaskState
+from replicalab.engine.checkpoints import newest_checkpoint
+from replicalab.engine.claimed import ClaimedTask, params_of, resolve_inputs
+from replicalab.engine.workers import is_drained, may_run_elsewhere
+
+
+def take(
+    session: Session, task_id: int, worker: str, *, lease_seconds: float
+) -> ClaimedTask | None:
+    """Let ``worker`` run the task for ``lease_seconds`` (T2); None when it is not to be had."""
+    claim = {"task": task_id, "lease_seconds": lease_seconds}
+    row = session.execute(_claim(worker), claim).one_or_none()
+    if row is None:
+        return None
+    return ClaimedTask(
+        id=task_id,
+        key=row.key,
+        epoch=row.epoch,
+        params=params_of(row.params),
+        inputs=resolve_inputs(session, task_id, row.inputs),
+        checkpoint=newest_checkpoint(session, row.key),
+    )
+
+
+@cache
+def _claim(worker: str) -> sa.Select[Any]:
+    """The claim of ``worker``: a process has one name."""
+    claimed = (
+        sa.update(TASKS)
+        .where(
+            TASKS.c.id == sa.bindparam("task"),
+            TASKS.c.state == TaskState.QUEUED,
+            TASKS.c.cancel_requested.is_(False),
+            TASKS.c.held.is_(False),
+            ~is_drained(worker),
+            ~may_run_elsewhere(worker),
+        )
+        .values(
+            state=TaskState.RUNNING,
+            worker=worker,
+            epoch=sa.func.nextval("fence"),
+            attempts=TASKS.c.attempts + 1,
+            started_at=NOW,
+        )
+        .returning(TASKS.c.id, TASKS.c.epoch, TASKS.c.key, TASKS.c.params, TASKS.c.inputs)
+        .cte("claimed")
+    )
+    until = NOW + sa.func.make_interval(0, 0, 0, 0, 0, 0, sa.bindparam("lease_seconds"))
+    lease = sa.insert(TASK_LEASES).from_select(
+        ["task_id", "epoch", "until", "progress", "stage"],
+        sa.select(claimed.c.id, claimed.c.epoch, until, sa.literal(0.0), sa.literal("")),
+    )
+    attempt = sa.insert(ATTEMPTS).from_select(
+        ["task_id", "epoch", "worker"],
+        sa.select(claimed.c.id, claimed.c.epoch, sa.literal(worker)),
+    )
+    return sa.select(claimed).add_cte(lease.cte("lease"), attempt.cte("attempt"))
