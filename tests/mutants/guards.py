@@ -10,7 +10,7 @@ EXPERIMENTS = "tests/integration/engine/test_experiments.py"
 SWEEPING = "tests/integration/engine/test_sweeping.py"
 LEAVING_RUNNING = (
     '            TASKS.c.epoch == sa.bindparam("its_epoch"),\n'
-    "            TASKS.c.state == TaskState.RUNNING,\n"
+    "            TASKS.c.state == constant(TaskState.RUNNING),\n"
 )
 
 
@@ -58,7 +58,7 @@ MUTANTS = (
     Mutant(
         "only a queued task can be claimed",
         ENGINE / "claiming.py",
-        "            TASKS.c.state == TaskState.QUEUED,\n",
+        "            TASKS.c.state == constant(TaskState.QUEUED),\n",
         "",
         TASKS,
     ),

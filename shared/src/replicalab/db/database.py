@@ -1,10 +1,12 @@
 """Connections, transactions, and what a database that is down looks like to callers."""
 
+import select
 from collections.abc import Iterator
 from contextlib import contextmanager
 
+import psycopg
 import sqlalchemy as sa
-from sqlalchemy.exc import DBAPIError, InterfaceError, OperationalError
+from sqlalchemy.exc import DBAPIError, InterfaceError, InvalidatePoolError, OperationalError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 from sqlalchemy.orm import Session, sessionmaker
 
@@ -12,6 +14,8 @@ from replicalab.errors import DatabaseUnavailable
 
 STATEMENT_TIMEOUT_MILLISECONDS = 10_000
 CONNECT_TIMEOUT_SECONDS = 5
+_KEEPALIVES = {"keepalives_idle": 30, "keepalives_interval": 10, "keepalives_count": 3}
+"""A peer that is gone without a word closes the line of an idle connection after a minute."""
 
 
 class Database:
@@ -23,13 +27,14 @@ class Database:
             pool_size=pool_size,
             max_overflow=0,
             pool_timeout=CONNECT_TIMEOUT_SECONDS,
-            pool_pre_ping=True,
             connect_args={
+                **_KEEPALIVES,
                 "connect_timeout": CONNECT_TIMEOUT_SECONDS,
                 "options": f"-c statement_timeout={STATEMENT_TIMEOUT_MILLISECONDS}"
                 " -c idle_in_transaction_session_timeout=60000 -c timezone=UTC",
             },
         )
+        sa.event.listen(self.engine, "checkout", _refuse_dead)
         self._sessions = sessionmaker(self.engine, expire_on_commit=False)
 
     @contextmanager
@@ -58,6 +63,18 @@ class Database:
     def close(self) -> None:
         """Give every connection back."""
         self.engine.dispose()
+
+
+def _refuse_dead(connection: "psycopg.Connection[object]", *_: object) -> None:
+    """Let the pool open another connection in place of one that its server has ended.
+
+    A server says nothing on an idle line but its farewell, so that a look at the line does what
+    a question and its answer would do at the beginning of every transaction.
+    """
+    line = select.poll()
+    line.register(connection.fileno(), select.POLLIN)
+    if line.poll(0):
+        raise InvalidatePoolError
 
 
 def _first_line(error: Exception) -> str:

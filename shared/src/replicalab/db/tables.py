@@ -5,7 +5,8 @@ statement itself where it is an UPDATE. Those on the tables are built once and g
 driver.
 """
 
-from typing import cast
+from enum import StrEnum
+from typing import Any, cast
 
 import sqlalchemy as sa
 
@@ -42,3 +43,11 @@ EXPERIMENT_TASKS = _table(ExperimentTaskRow)
 MEASUREMENTS = _table(MeasurementRow)
 USAGE = _table(UsageRow)
 WORKERS = _table(WorkerRow)
+
+
+def constant(value: StrEnum) -> sa.ColumnElement[Any]:
+    """``value`` within the text of a statement.
+
+    What PostgreSQL has prepared can only use a partial index whose condition the text implies.
+    """
+    return sa.literal_column(f"'{value}'")

@@ -1,4 +1,4 @@
-"""Taking a queued task: the row, its lease and its attempt, in one statement that is built once."""
+"""Taking a queued task: all that goes with it in one statement, which is built once."""
 
 from functools import cache
 from typing import Any
@@ -7,10 +7,19 @@ import sqlalchemy as sa
 from sqlalchemy.orm import Session
 
 from replicalab.db.models import NOW
-from replicalab.db.tables import ATTEMPTS, TASK_LEASES, TASKS
-from replicalab.domain.states import TaskState
+from replicalab.db.tables import (
+    ATTEMPTS,
+    CHECKPOINTS,
+    EXPERIMENT_TASKS,
+    EXPERIMENTS,
+    TASK_LEASES,
+    TASKS,
+    constant,
+)
+from replicalab.domain.states import ExperimentState, TaskState
 from replicalab.engine.checkpoints import newest_checkpoint
 from replicalab.engine.claimed import ClaimedTask, params_of, resolve_inputs
+from replicalab.engine.journal import Journal
 from replicalab.engine.workers import is_drained, may_run_elsewhere
 
 
@@ -22,24 +31,30 @@ def take(
     row = session.execute(_claim(worker), claim).one_or_none()
     if row is None:
         return None
-    return ClaimedTask(
+    task = ClaimedTask(
         id=task_id,
         key=row.key,
         epoch=row.epoch,
         params=params_of(row.params),
         inputs=resolve_inputs(session, task_id, row.inputs),
-        checkpoint=newest_checkpoint(session, row.key),
+        checkpoint=newest_checkpoint(session, row.key) if row.has_checkpoint else None,
     )
+    journal = Journal()
+    journal.task(task_id, "task-state", state=TaskState.RUNNING.value, worker=worker)
+    for experiment_id in row.started or ():
+        journal.experiment(experiment_id, "experiment-state", state=ExperimentState.RUNNING.value)
+    journal.write(session)
+    return task
 
 
 @cache
 def _claim(worker: str) -> sa.Select[Any]:
-    """The claim of ``worker``: a process has one name."""
+    """The task, its lease, its attempt, and the experiments that begin to run with it."""
     claimed = (
         sa.update(TASKS)
         .where(
             TASKS.c.id == sa.bindparam("task"),
-            TASKS.c.state == TaskState.QUEUED,
+            TASKS.c.state == constant(TaskState.QUEUED),
             TASKS.c.cancel_requested.is_(False),
             TASKS.c.held.is_(False),
             ~is_drained(worker),
@@ -64,4 +79,20 @@ def _claim(worker: str) -> sa.Select[Any]:
         ["task_id", "epoch", "worker"],
         sa.select(claimed.c.id, claimed.c.epoch, sa.literal(worker)),
     )
-    return sa.select(claimed).add_cte(lease.cte("lease"), attempt.cte("attempt"))
+    needing = sa.select(EXPERIMENT_TASKS.c.experiment_id).join(
+        claimed, claimed.c.id == EXPERIMENT_TASKS.c.task_id
+    )
+    started = (
+        sa.update(EXPERIMENTS)
+        .where(
+            EXPERIMENTS.c.state == constant(ExperimentState.QUEUED), EXPERIMENTS.c.id.in_(needing)
+        )
+        .values(state=ExperimentState.RUNNING)
+        .returning(EXPERIMENTS.c.id)
+        .cte("started")
+    )
+    return sa.select(
+        claimed,
+        sa.exists().where(CHECKPOINTS.c.task_key == claimed.c.key).label("has_checkpoint"),
+        sa.select(sa.func.array_agg(started.c.id)).scalar_subquery().label("started"),
+    ).add_cte(lease.cte("lease"), attempt.cte("attempt"))

@@ -4,16 +4,18 @@ import sqlalchemy as sa
 
 from replicalab.db.database import Database
 from replicalab.db.models import NOW
-from replicalab.db.tables import TASKS
+from replicalab.db.tables import TASKS, constant
 from replicalab.domain.states import TaskState
 from replicalab.domain.tasks import Queue
 from replicalab.engine.doorbells import Doorbells
 from replicalab.engine.waiting import take_fairly
 
 _MOST_DOUBLINGS = 3
-_IS_RUNNING = TASKS.c.state == TaskState.RUNNING
+_IS_RUNNING = TASKS.c.state == constant(TaskState.RUNNING)
 _IS_RUNG_FOR = sa.and_(
-    TASKS.c.state == TaskState.QUEUED, TASKS.c.dispatched_at.is_not(None), TASKS.c.held.is_(False)
+    TASKS.c.state == constant(TaskState.QUEUED),
+    TASKS.c.dispatched_at.is_not(None),
+    TASKS.c.held.is_(False),
 )
 _UNDER_WAY = sa.select(
     sa.func.count().filter(_IS_RUNNING), sa.func.count().filter(_IS_RUNG_FOR)
@@ -80,7 +82,7 @@ def _overdue(redispatch_seconds: float) -> sa.Select[int]:
         sa.select(TASKS.c.id)
         .where(
             TASKS.c.queue == sa.bindparam("of_queue"),
-            TASKS.c.state == TaskState.QUEUED,
+            TASKS.c.state == constant(TaskState.QUEUED),
             TASKS.c.held.is_(False),
             TASKS.c.dispatched_at < NOW - sa.func.make_interval(0, 0, 0, 0, 0, 0, seconds),
         )

@@ -11,7 +11,7 @@ import sqlalchemy as sa
 from sqlalchemy.orm import Session
 
 from replicalab.db.models import NOW, ExperimentRow, TaskRow
-from replicalab.db.tables import EXPERIMENT_TASKS, EXPERIMENTS, TASK_EDGES, TASKS
+from replicalab.db.tables import EXPERIMENT_TASKS, EXPERIMENTS, TASK_EDGES, TASKS, constant
 from replicalab.domain.states import ExperimentState, TaskState, experiment_state
 from replicalab.engine.journal import Journal
 
@@ -23,7 +23,7 @@ _BLOCKED_CHILDREN = (
     .join(TASK_EDGES, TASK_EDGES.c.child_id == TASKS.c.id)
     .where(
         TASK_EDGES.c.parent_id.in_(sa.bindparam("parents", expanding=True)),
-        TASKS.c.state == TaskState.BLOCKED,
+        TASKS.c.state == constant(TaskState.BLOCKED),
     )
     .order_by(TASKS.c.id)
     .with_for_update(of=TASKS)
@@ -32,7 +32,7 @@ _ONE_PARENT_LESS = (
     sa.update(TASKS)
     .where(
         TASKS.c.id.in_(sa.bindparam("children", expanding=True)),
-        TASKS.c.state == TaskState.BLOCKED,
+        TASKS.c.state == constant(TaskState.BLOCKED),
     )
     .values(
         unmet=TASKS.c.unmet - 1,

@@ -8,7 +8,7 @@ from sqlalchemy.orm import Session
 from sqlalchemy.sql.dml import ReturningUpdate
 
 from replicalab.db.models import NOW, TaskRow
-from replicalab.db.tables import ATTEMPTS, TASK_LEASES, TASKS
+from replicalab.db.tables import ATTEMPTS, TASK_LEASES, TASKS, constant
 from replicalab.domain.states import TaskState
 from replicalab.engine import endings
 from replicalab.engine.failures import FailureClass
@@ -17,7 +17,7 @@ from replicalab.engine.usage import REFUNDED, charge
 from replicalab.engine.workers import note_outcome
 
 _DROP_LEASE = sa.delete(TASK_LEASES).where(TASK_LEASES.c.task_id == sa.bindparam("task"))
-_CLOSE_ATTEMPT = (
+_CLOSE_ATTEMPT = (  # and drop the lease in the same breath
     sa.update(ATTEMPTS)
     .where(
         ATTEMPTS.c.task_id == sa.bindparam("task"),
@@ -25,21 +25,18 @@ _CLOSE_ATTEMPT = (
     )
     .values(ended_at=NOW)
     .returning(ATTEMPTS.c.worker)
+    .add_cte(_DROP_LEASE.cte("lease"))
 )
 
 
 def leave_running(
     session: Session, task_id: int, epoch: int, target: TaskState, **values: Any
 ) -> bool:
-    """Compare-and-set out of ``running``; drops the lease."""
+    """Compare-and-set out of ``running``; whoever succeeds closes the attempt next."""
     leaving = _leaving(target)
     if values:
         leaving = leaving.values(values)
-    moved = session.scalar(leaving, {"task": task_id, "its_epoch": epoch})
-    if moved is None:
-        return False
-    session.execute(_DROP_LEASE, {"task": task_id})
-    return True
+    return session.scalar(leaving, {"task": task_id, "its_epoch": epoch}) is not None
 
 
 @cache
@@ -49,7 +46,7 @@ def _leaving(target: TaskState) -> ReturningUpdate[tuple[int]]:
         .where(
             TASKS.c.id == sa.bindparam("task"),
             TASKS.c.epoch == sa.bindparam("its_epoch"),
-            TASKS.c.state == TaskState.RUNNING,
+            TASKS.c.state == constant(TaskState.RUNNING),
         )
         .values(
             state=target,
@@ -72,7 +69,7 @@ def close_attempt(
     failure: FailureClass | None = None,
     error: str | None = None,
 ) -> None:
-    """Write how the attempt under ``epoch`` ended, and charge its owner unless refunded."""
+    """Write how the attempt under ``epoch`` ended, drop its lease, charge its owner if due."""
     ending = {"outcome": outcome, "error_class": failure, "error": error}
     attempt = {"task": task_id, "its_epoch": epoch}
     worker = session.scalars(_CLOSE_ATTEMPT, attempt | ending).one()

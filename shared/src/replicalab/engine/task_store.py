@@ -17,10 +17,10 @@ from replicalab.db.models import (
     TaskLeaseRow,
     TaskRow,
 )
-from replicalab.db.tables import ARTIFACTS, EXPERIMENT_TASKS, EXPERIMENTS, MEASUREMENTS
+from replicalab.db.tables import ARTIFACTS, MEASUREMENTS
 from replicalab.domain.artifacts import Damage, NamedArtifact
 from replicalab.domain.measures import Measurement
-from replicalab.domain.states import ExperimentState, TaskState
+from replicalab.domain.states import TaskState
 from replicalab.domain.tasks import Queue
 from replicalab.engine import endings, moves, orphans
 from replicalab.engine.checkpoints import record_checkpoint
@@ -34,19 +34,6 @@ from replicalab.storage.checkpoints import Checkpoint
 
 _NEW_ARTIFACTS = insert(ARTIFACTS).on_conflict_do_nothing()
 _NEW_MEASUREMENTS = sa.insert(MEASUREMENTS)
-_START_EXPERIMENTS = (
-    sa.update(EXPERIMENTS)
-    .where(
-        EXPERIMENTS.c.state == ExperimentState.QUEUED,
-        EXPERIMENTS.c.id.in_(
-            sa.select(EXPERIMENT_TASKS.c.experiment_id).where(
-                EXPERIMENT_TASKS.c.task_id == sa.bindparam("task")
-            )
-        ),
-    )
-    .values(state=ExperimentState.RUNNING)
-    .returning(EXPERIMENTS.c.id)
-)
 
 
 class BeatAnswer(Enum):
@@ -81,10 +68,7 @@ class TaskStore:
     def claim(self, task_id: int, worker: str) -> ClaimedTask | None:
         """Take a queued task (T2); None when there is nothing to take."""
         with self._database.transaction() as session:
-            task = take(session, task_id, worker, lease_seconds=self._lease_seconds)
-            if task is not None:
-                _start_experiments(session, task_id, worker)
-            return task
+            return take(session, task_id, worker, lease_seconds=self._lease_seconds)
 
     def beat(self, task_id: int, epoch: int, progress: float, stage: str) -> BeatAnswer:
         """Renew the lease and report progress (T3)."""
@@ -239,13 +223,3 @@ def _store_outputs(
                 for position, measurement in enumerate(measurements)
             ],
         )
-
-
-def _start_experiments(session: Session, task_id: int, worker: str) -> None:
-    """Queued experiments run once one of their tasks does."""
-    journal = Journal()
-    started = session.scalars(_START_EXPERIMENTS, {"task": task_id}).all()
-    journal.task(task_id, "task-state", state=TaskState.RUNNING.value, worker=worker)
-    for experiment_id in started:
-        journal.experiment(experiment_id, "experiment-state", state=ExperimentState.RUNNING.value)
-    journal.write(session)

@@ -14,7 +14,7 @@ import sqlalchemy as sa
 from sqlalchemy.orm import Session
 
 from replicalab.db.models import TaskRow, UsageRow
-from replicalab.db.tables import TASKS
+from replicalab.db.tables import TASKS, constant
 from replicalab.domain.states import TaskState
 from replicalab.domain.tasks import Queue
 from replicalab.engine.fairness import Lane, fair_turns
@@ -107,7 +107,7 @@ def _rung_for(queue: Queue, worker: str) -> sa.Select[int]:
 def _queued(queue: Queue, worker: str | None) -> sa.Select[int]:
     """Tasks that may run as soon as somebody takes them."""
     queued = sa.select(TASKS.c.id).where(
-        TASKS.c.queue == queue, TASKS.c.state == TaskState.QUEUED, TASKS.c.held.is_(False)
+        TASKS.c.queue == queue, TASKS.c.state == constant(TaskState.QUEUED), TASKS.c.held.is_(False)
     )
     return queued if worker is None else queued.where(~may_run_elsewhere(worker))
 
