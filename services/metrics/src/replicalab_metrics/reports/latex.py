@@ -40,6 +40,8 @@ _ESCAPES = str.maketrans(
         '"': r"\textquotedbl{}",
         "`": r"\textasciigrave{}",
         "-": "{-}",  # two of them would become a dash
+        "[": "{[}",  # after the end of a row an argument would begin
+        "*": "{*}",
         "\N{EN DASH}": "--",
         "\N{MINUS SIGN}": "$-$",
         "\N{PLUS-MINUS SIGN}": r"$\pm$",
