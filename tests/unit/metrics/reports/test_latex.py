@@ -60,6 +60,7 @@ def test_every_character_of_latex_is_escaped() -> None:
         assert escaped(character) == f"\\{character}"
     for character in '~^\\<>|"`':
         assert re.fullmatch(r"\\text[a-z]+\{\}", escaped(character))
+    assert escaped("[a] * -") == "{[}a] {*} {-}"  # no argument of the end of a row
     assert escaped("t_re 9 to 18") == r"t\_re 9 to 18"
 
 
