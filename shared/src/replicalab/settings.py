@@ -40,6 +40,13 @@ class LocalStoreSettings(SettingGroup):
     folder: Path
 
 
+class StoreKey(SettingGroup):
+    """An access key of an S3 server."""
+
+    access_key: str
+    secret_key: SecretStr
+
+
 class S3StoreSettings(SettingGroup):
     """Artifacts in a bucket of any S3 server."""
 
@@ -50,9 +57,23 @@ class S3StoreSettings(SettingGroup):
     )
     access_key: str
     secret_key: SecretStr
+    signer: StoreKey | None = Field(
+        default=None,
+        description="Signs presigned URLs instead; replicalab.storage.signing_account makes it.",
+    )
     bucket: str = "replicalab"
     region: str = "us-east-1"
     timeout_seconds: float = Field(default=30, gt=0)
+
+    @property
+    def own_key(self) -> StoreKey:
+        """What services themselves ask with."""
+        return StoreKey(access_key=self.access_key, secret_key=self.secret_key)
+
+    @property
+    def signing_key(self) -> StoreKey:
+        """What presigned URLs are signed with."""
+        return self.signer or self.own_key
 
 
 StoreSettings = Annotated[LocalStoreSettings | S3StoreSettings, Field(discriminator="kind")]

@@ -67,7 +67,7 @@ def presigned_put(
     names = ";".join(sorted(headers))
     fields = {
         "X-Amz-Algorithm": _ALGORITHM,
-        "X-Amz-Credential": f"{settings.access_key}/{scope}",
+        "X-Amz-Credential": f"{settings.signing_key.access_key}/{scope}",
         "X-Amz-Date": stamp,
         "X-Amz-Expires": str(expires_seconds),
         "X-Amz-SignedHeaders": names,
@@ -84,7 +84,7 @@ def presigned_put(
 
 
 def _signing_key(settings: S3StoreSettings, day: str) -> bytes:
-    key = b"AWS4" + settings.secret_key.get_secret_value().encode()
+    key = b"AWS4" + settings.signing_key.secret_key.get_secret_value().encode()
     for part in (day, settings.region, "s3", "aws4_request"):
         key = hmac.new(key, part.encode(), hashlib.sha256).digest()
     return key

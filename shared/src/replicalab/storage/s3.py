@@ -15,7 +15,7 @@ from minio.error import S3Error
 from urllib3 import BaseHTTPResponse, HTTPHeaderDict, PoolManager, Retry, Timeout
 
 from replicalab.errors import ArtifactNotFound, InvalidRequest, StoreUnavailable
-from replicalab.settings import S3StoreSettings
+from replicalab.settings import S3StoreSettings, StoreKey
 from replicalab.storage.objects import (
     CHUNK_BYTES,
     ChunkReader,
@@ -44,12 +44,14 @@ class S3ObjectStore:
 
     def __init__(self, settings: S3StoreSettings) -> None:
         self._bucket = settings.bucket
-        self._client = _client(settings, settings.endpoint)
+        self._client = _client(settings, settings.endpoint, settings.own_key)
         self.incoming = S3PartStore(self._client, settings)
         # The host is part of a signature, so URLs for clients need a client of their own; with
         # the region given it signs without asking anyone.
         self._public = (
-            _client(settings, settings.public_endpoint) if settings.public_endpoint else None
+            _client(settings, settings.public_endpoint, settings.signing_key)
+            if settings.public_endpoint
+            else None
         )
 
     def create_bucket(self) -> None:
@@ -211,12 +213,12 @@ class _TolerantPool(PoolManager):
         return response
 
 
-def _client(settings: S3StoreSettings, endpoint: str) -> Minio:
+def _client(settings: S3StoreSettings, endpoint: str, key: StoreKey) -> Minio:
     url = urlsplit(endpoint)
     return Minio(
         url.netloc,
-        access_key=settings.access_key,
-        secret_key=settings.secret_key.get_secret_value(),
+        access_key=key.access_key,
+        secret_key=key.secret_key.get_secret_value(),
         secure=url.scheme == "https",
         region=settings.region,
         http_client=_TolerantPool(
