@@ -99,6 +99,25 @@ def test_sessions_that_are_cut_at_any_moment_leave_one_experiment_a_key(
         assert session.scalar(sa.select(sa.func.count()).select_from(ExperimentRow)) == KEYS
 
 
+def test_idle_sessions_that_were_cut_cost_nobody_an_answer(lab: Lab, victim: Database) -> None:
+    with victim.engine.connect(), victim.engine.connect():
+        pass  # both connections of the pool are open, and idle from here on
+    with lab.database.transaction() as session:
+        assert len(session.execute(CUT_EVERY_SESSION).all()) == 2
+    deadline = time.monotonic() + PATIENCE_SECONDS
+    while sessions_of(lab, "victim"):
+        assert time.monotonic() < deadline
+        time.sleep(0.01)
+    for _ in range(3):
+        victim.check()
+
+
+def sessions_of(lab: Lab, application: str) -> int:
+    with lab.database.transaction() as session:
+        count = sa.text("SELECT count(*) FROM pg_stat_activity WHERE application_name = :name")
+        return int(session.scalar(count, {"name": application}) or 0)
+
+
 def test_a_pool_without_a_connection_refuses_soon_and_recovers(victim: Database) -> None:
     with victim.transaction() as first, victim.transaction() as second:
         first.execute(sa.select(1))
