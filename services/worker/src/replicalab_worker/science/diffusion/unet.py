@@ -26,8 +26,6 @@ from replicalab_worker.science.diffusion.layers import (
 EMBEDDING_FACTOR = 4
 """Length of the embedding relative to the width of the first level."""
 
-"""From here on the groups of the norms hold 8 channels and more."""
-
 EncoderKind = Literal["standard", "skip", "residual"]
 
 
