@@ -10,6 +10,7 @@ from replicalab.domain.features import FeatureSpec, InceptionFeatures, InDomainF
 from replicalab.domain.measures import (
     ALL_MEASURES,
     DEFAULT_MEASURES,
+    AccuracyMeasure,
     GradCamMeasure,
     MeasureSpec,
     PcaMeasure,
@@ -228,6 +229,31 @@ def test_a_planned_study_judges_every_claim_of_the_papers() -> None:
         assert claim["p"] <= claim["p_adjusted"]
         assert f"{claim['figure']}.svg" in context.outputs
         assert f'href="#{claim["figure"]}"' in context.outputs[artifacts.REPORT].decode()
+
+
+def test_a_planned_study_compares_accuracy_over_seeds_and_images() -> None:
+    _, context = run(ExperimentSpec(name="pairs", t_re=(0, 9, 18), measures=(AccuracyMeasure(),)))[
+        -1
+    ]
+    found = json.loads(context.outputs[artifacts.RESULTS_JSON])["comparisons"]
+    for each in found:
+        over_both = each["over_seeds_and_images"]
+        assert (over_both["n_seeds"], over_both["n_images"]) == (3, TEST_IMAGES)
+        assert over_both["fall"]["value"] == pytest.approx(each["fall"]["value"])
+    assert f"3 seeds, {TEST_IMAGES} images" in context.outputs[artifacts.REPORT].decode()
+
+
+def test_a_report_planned_before_it_read_answers_is_made_as_before() -> None:
+    spec = ExperimentSpec(name="old", t_re=(0, 18), measures=(AccuracyMeasure(),))
+    task, planned = run(spec)[-1]
+    of_before = {
+        role: body for role, body in planned.inputs.items() if not role.startswith("answers")
+    }
+    context = MemoryContext(of_before)
+    handlers()[task.kind](context, task.params)
+    (pair,) = json.loads(context.outputs[artifacts.RESULTS_JSON])["comparisons"]
+    assert pair["n"] == 3
+    assert pair["over_seeds_and_images"] is None
 
 
 def test_entropies_of_reconstructed_test_images_reach_the_report() -> None:

@@ -66,6 +66,22 @@ def test_no_task_is_planned_twice() -> None:
     assert len({task.key for task in tasks}) == len(tasks)
 
 
+def test_a_report_reads_the_answers_of_every_model_that_accuracy_is_measured_of() -> None:
+    *tasks, report = plan(STUDY).tasks
+    evaluated = {
+        t.params.t_re: [each.key for each in t.inputs]
+        for t in tasks
+        if isinstance(t.params, Evaluate) and t.params.measure == AccuracyMeasure()
+    }
+    read = {
+        t_re: [each.key for each in report.inputs if each.role == f"answers:{t_re}"]
+        for t_re in STUDY.t_re
+    }
+    assert read == evaluated
+    without = plan(STUDY.model_copy(update={"measures": (PrecisionRecallMeasure(),)})).tasks[-1]
+    assert not any(each.role.startswith("answers") for each in without.inputs)
+
+
 def test_a_changed_classifier_seed_changes_only_what_reads_that_classifier() -> None:
     new = changed(classifier_seeds=(0, 2))
     classifiers = [t.params for t in new if isinstance(t.params, TrainClassifier)]

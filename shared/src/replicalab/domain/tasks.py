@@ -204,7 +204,8 @@ class Report(Frozen):
 
     Inputs: ``measurements`` (one per evaluation), ``images:<t_re>`` (image sets), ``train``
     (image set), ``pca`` (if asked for), and where heat maps are: ``test`` (image set) and
-    ``maps:<t_re>`` (heat maps of the first seed; 0 is the real-trained model).
+    ``maps:<t_re>`` (heat maps of the first seed; 0 is the real-trained model); where accuracy is
+    measured: ``answers:<t_re>`` (test logits, one per classifier seed).
     """
 
     kind: Literal["report"] = "report"
@@ -250,17 +251,6 @@ class TaskKind(StrEnum):
     PROJECT = "project"
     REPORT = "report"
 
-
-KIND_VERSIONS: Mapping[TaskKind, int] = {
-    **dict.fromkeys(TaskKind, 1),
-    TaskKind.TRAIN_GENERATOR: 2,  # draws became functions of (seed, step)
-    TaskKind.RECONSTRUCT: 2,  # channels come last, which rounds otherwise
-    TaskKind.TRAIN_CLASSIFIER: 2,  # narrow projections avoid a kernel that could go wrong
-    TaskKind.EMBED: 2,  # features say their space
-    TaskKind.EVALUATE: 4,  # no kernel distance is certain by a variance estimated as zero
-    TaskKind.REPORT: 6,  # a claim of heat maps
-}
-"""Part of every task key; raise a kind's number when its code changes its output."""
 
 QUEUES: Mapping[TaskKind, Queue] = {
     **dict.fromkeys(TaskKind, Queue.WORKER),

@@ -6,7 +6,8 @@ from collections.abc import Mapping, Sequence
 
 from pydantic import BaseModel
 
-from replicalab.domain.tasks import KIND_VERSIONS, TaskInput, TaskKey, TaskKind, TaskParams
+from replicalab.domain.kind_versions import KIND_VERSIONS
+from replicalab.domain.tasks import TaskInput, TaskKey, TaskKind, TaskParams
 
 
 def canonical_json(value: object) -> bytes:

@@ -116,6 +116,16 @@ class MeasurementPlanner:
                 return [*inputs_of("test", [self._sets.test]), *maps]
         return []
 
+    def compared_answers(self) -> list[TaskInput]:
+        """What a report compares sets with image by image; nothing without their accuracy."""
+        if not any(isinstance(measure, AccuracyMeasure) for measure in self._spec.measures):
+            return []
+        return [
+            task_input
+            for t_re, sources in self._sets.fakes.items()
+            for task_input in inputs_of(f"answers:{t_re}", self._answers(sources))
+        ]
+
     def _evaluations_of(self, measure: MeasureSpec) -> Iterator[TaskKey]:
         match measure:
             case AccuracyMeasure():
@@ -131,11 +141,14 @@ class MeasurementPlanner:
 
     def _accuracies(self, measure: AccuracyMeasure) -> Iterator[TaskKey]:
         for t_re, sources in self._sets.fakes.items():
-            runs = [
-                (self._classifier(sources, seed).key, artifacts.TEST_LOGITS)
-                for seed in self._spec.classifier_seeds
-            ]
-            yield self._evaluate(measure, t_re, inputs_of("runs", runs))
+            yield self._evaluate(measure, t_re, inputs_of("runs", self._answers(sources)))
+
+    def _answers(self, sources: Sequence[Source]) -> list[Source]:
+        """Those of the models of every seed that learn from ``sources``, on the test images."""
+        return [
+            (self._classifier(sources, seed).key, artifacts.TEST_LOGITS)
+            for seed in self._spec.classifier_seeds
+        ]
 
     def _detections(self, measure: FakeDetectionMeasure) -> Iterator[TaskKey]:
         planner = DetectorPlanner(self._builder, self._spec, self._facts, self._sets.train)

@@ -72,7 +72,10 @@ class _ReplicationPlanner:
         sets = StudySets(self._real["train"], self._real["test"], fakes, held_out)
         measuring = MeasurementPlanner(self._builder, self._spec, self._facts, sets)
         self._report(
-            fakes, measuring.evaluations(), measuring.projection(), measuring.shown_heat_maps()
+            fakes,
+            measuring.evaluations(),
+            measuring.projection(),
+            [*measuring.shown_heat_maps(), *measuring.compared_answers()],
         )
         return self._builder.build()
 
@@ -135,7 +138,7 @@ class _ReplicationPlanner:
         sets: dict[int, list[Source]],
         measurements: list[TaskKey],
         pca: TaskKey | None,
-        heat_maps: list[TaskInput],
+        others: list[TaskInput],
     ) -> None:
         images = [
             task_input
@@ -149,7 +152,7 @@ class _ReplicationPlanner:
                 *inputs_of("train", [self._real["train"]]),
                 *images,
                 *(inputs_of("pca", [(pca, artifacts.PCA)]) if pca else []),
-                *heat_maps,
+                *others,
             ],
             work=1,
         )

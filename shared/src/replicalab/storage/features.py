@@ -1,5 +1,6 @@
 """Features and logits of an image set, the form in which the worker hands them to metrics."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -109,6 +110,22 @@ class TestLogits:
         """The answers in an npz; raises ``InvalidMeasureInput`` where they break the contract."""
         arrays = unpack_measured(body, ("logits", "labels", "seed"))
         return cls(arrays["logits"], arrays["labels"], int(arrays["seed"]))
+
+
+def runs_from_bytes(bodies: Sequence[bytes]) -> list[TestLogits]:
+    """Answers of every training run on one and the same test set.
+
+    Raises:
+        InvalidMeasureInput: There are none, test sets differ, or two runs have one seed.
+    """
+    runs = [TestLogits.from_bytes(body) for body in bodies]
+    if not runs:
+        raise InvalidMeasureInput("An accuracy needs at least one training run.")
+    if len({run.labels.tobytes() for run in runs}) > 1:
+        raise InvalidMeasureInput("The training runs were tested on different test sets.")
+    if len({run.seed for run in runs}) < len(runs):
+        raise InvalidMeasureInput("Two training runs have the same seed.")
+    return runs
 
 
 def check_outputs(name: str, array: Array, images: int) -> None:

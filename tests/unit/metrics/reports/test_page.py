@@ -113,7 +113,9 @@ def test_equal_studies_give_equal_pages(study: Studies) -> None:
 
 
 def test_a_study_without_measurements_still_shows_its_images(study: Studies) -> None:
-    made = dataclasses.replace(study(measurements=[], projection=None), test=None, heat_maps={})
+    made = dataclasses.replace(
+        study(measurements=[], projection=None), test=None, heat_maps={}, answers=None
+    )
     figures = list(illustrations(made))
     page = report_page(made, figures).decode()
     assert [figure.slug for figure in figures] == ["images"]

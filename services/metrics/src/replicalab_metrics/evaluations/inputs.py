@@ -16,7 +16,7 @@ from replicalab.domain.tasks import Evaluate
 from replicalab.engine.handlers import TaskContext
 from replicalab.errors import Defect, InvalidMeasureInput
 from replicalab.storage.detections import Detections
-from replicalab.storage.features import FeatureSet, TestLogits
+from replicalab.storage.features import FeatureSet, TestLogits, runs_from_bytes
 from replicalab_metrics.measures.inputs import UnmeasurableInput
 from replicalab_metrics.measures.tiles import exact_squared
 
@@ -137,14 +137,7 @@ def read_features(context: TaskContext, role: str) -> FeatureSet:
 
 def read_runs(context: TaskContext) -> list[TestLogits]:
     """Answers of every training run on one and the same test set."""
-    runs = [TestLogits.from_bytes(body) for body in context.read("runs")]
-    if not runs:
-        raise InvalidMeasureInput("An accuracy needs at least one training run.")
-    if len({run.labels.tobytes() for run in runs}) > 1:
-        raise InvalidMeasureInput("The training runs were tested on different test sets.")
-    if len({run.seed for run in runs}) < len(runs):
-        raise InvalidMeasureInput("Two training runs have the same seed.")
-    return runs
+    return runs_from_bytes(context.read("runs"))
 
 
 def read_detections(

@@ -9,7 +9,7 @@ from pydantic import JsonValue
 from replicalab_metrics.measures.intervals import LEVEL, Estimate
 from replicalab_metrics.measures.significance import Tails
 from replicalab_metrics.reports.claims import SIGNIFICANCE, Judgement, Verdict
-from replicalab_metrics.reports.comparisons import Comparison
+from replicalab_metrics.reports.comparisons import Comparison, FallOverImages
 from replicalab_metrics.reports.evidence import Evidence
 from replicalab_metrics.reports.wording import format_unit, format_value
 
@@ -49,8 +49,28 @@ def claim_rows(judgements: Sequence[Judgement], figures: Sequence[str]) -> list[
 
 
 @dataclass(frozen=True, slots=True)
+class OverImagesCells:
+    """What two sets show where test images are a sample too, as text.
+
+    Attributes:
+        interval: Of the fall.
+        sizes: How many seeds and images.
+    """
+
+    interval: str = ""
+    sizes: str = ""
+    adjusted_p: str = ""
+    p: str = ""
+
+
+@dataclass(frozen=True, slots=True)
 class ComparisonRow:
-    """Two sets as text."""
+    """Two sets as text.
+
+    Attributes:
+        over_images: The interval, p-values and sizes where images are a sample too; empty where
+            there are too few seeds for that.
+    """
 
     sets: str
     fall: str
@@ -58,6 +78,7 @@ class ComparisonRow:
     adjusted_p: str
     p: str
     least_p: str
+    over_images: OverImagesCells
 
 
 def comparison_rows(found: Sequence[Comparison]) -> list[ComparisonRow]:
@@ -70,6 +91,7 @@ def comparison_rows(found: Sequence[Comparison]) -> list[ComparisonRow]:
             _p(each.adjusted_p),
             _p(each.p),
             _p(each.least_p),
+            _over_images(each.over_images),
         )
         for each in found
     ]
@@ -92,6 +114,18 @@ def claims_document(judgements: Sequence[Judgement]) -> list[dict[str, JsonValue
         }
         for judgement in judgements
     ]
+
+
+def _over_images(found: FallOverImages | None) -> OverImagesCells:
+    if found is None:
+        return OverImagesCells()
+    fall = found.fall
+    return OverImagesCells(
+        _interval(fall.estimate, "1"),
+        f"{fall.seeds} seeds, {fall.images:,} images",
+        _p(found.adjusted_p),
+        _p(fall.p),
+    )
 
 
 def _row(judgement: Judgement, numbers: Mapping[str, int]) -> ClaimRow:
@@ -119,10 +153,18 @@ def _sentences(part: Evidence) -> str:
 
 
 def _effect(effect: Estimate, unit: str) -> str:
-    # Rounded so that a difference of equal shares is not shown as minus zero.
-    value, low, high = (format_value(round(each, 12) + 0.0, unit) for each in effect)
+    value = _rounded(effect.value, unit)
     words = "percentage points" if unit == "1" else format_unit(unit)
-    return f"{value} {words} ({100 * LEVEL:.0f} % interval {low} to {high})"
+    return f"{value} {words} ({100 * LEVEL:.0f} % interval {_interval(effect, unit)})"
+
+
+def _interval(effect: Estimate, unit: str) -> str:
+    return f"{_rounded(effect.low, unit)} to {_rounded(effect.high, unit)}"
+
+
+def _rounded(number: float, unit: str) -> str:
+    # So that a difference of equal shares is not shown as minus zero.
+    return format_value(round(number, 12) + 0.0, unit)
 
 
 def _test(tails: Tails) -> str:

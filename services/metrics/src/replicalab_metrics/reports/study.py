@@ -20,6 +20,7 @@ from replicalab.storage.heat_maps import HeatMaps
 from replicalab.storage.image_sets import ImageSet
 from replicalab.storage.projections import Projection
 from replicalab_metrics.figures.images import first_of_each_class
+from replicalab_metrics.reports.answers import RightAnswers, answers_role, read_answers
 from replicalab_metrics.reports.claims import Judgement, judge
 from replicalab_metrics.reports.comparisons import Comparison, comparisons
 from replicalab_metrics.reports.paper import PaperComparison, compare_with_paper
@@ -48,6 +49,8 @@ class Study:
         test: The held-out images that the report shows: the first of every class; None where
             heat maps were not asked for.
         heat_maps: Of the first seed's models, by the ``t_re`` of the set they learnt from.
+        answers: What every model answers rightly; None where accuracy was not asked for, or the
+            report was planned before answers were among its inputs.
         inputs: Artifacts the report was made from, by role.
     """
 
@@ -58,6 +61,7 @@ class Study:
     projection: Projection | None
     test: ImageSet | None
     heat_maps: Mapping[int, HeatMaps]
+    answers: RightAnswers | None
     inputs: Mapping[str, tuple[ArtifactRef, ...]]
 
     def __post_init__(self) -> None:
@@ -107,7 +111,7 @@ class Study:
     @cached_property
     def comparisons(self) -> Sequence[Comparison]:
         """Accuracy between single sets; seconds of tests where there are many."""
-        return comparisons(self.measurements)
+        return comparisons(self.measurements, self.answers)
 
     @cached_property
     def paper(self) -> Sequence[PaperComparison]:
@@ -137,6 +141,8 @@ def read_study(context: TaskContext, params: Report) -> Study:
     has_measurements = any(measure.kind != "pca" for measure in spec.measures)
     has_heat_maps = any(measure.kind == "grad-cam" for measure in spec.measures)
     mapped = sorted({0, *spec.t_re}) if has_heat_maps else []
+    has_accuracy = any(measure.kind == "accuracy" for measure in spec.measures)
+    answers = read_answers(context, spec.t_re) if has_accuracy else None
     roles = [
         *(["measurements"] if has_measurements else []),
         "train",
@@ -144,6 +150,7 @@ def read_study(context: TaskContext, params: Report) -> Study:
         *(["pca"] if has_projection else []),
         *(["test"] if has_heat_maps else []),
         *(f"maps:{t_re}" for t_re in mapped),
+        *(answers_role(t_re) for t_re in (answers.t_re if answers else ())),
     ]
     bodies = context.read("measurements") if has_measurements else []
     real = _images(context, "train")
@@ -159,6 +166,7 @@ def read_study(context: TaskContext, params: Report) -> Study:
         projection=Projection.from_bytes(context.read("pca")[0]) if has_projection else None,
         test=_shown(test, _firsts(test)) if test else None,
         heat_maps={t_re: HeatMaps.from_bytes(context.read(f"maps:{t_re}")[0]) for t_re in mapped},
+        answers=answers,
         inputs={role: tuple(context.refs(role)) for role in roles},
     )
 
