@@ -13,8 +13,9 @@ class FileUnavailable(InvalidRequest):
     title = "A file is missing on the worker"
     remedy = (
         "Put the file that the detail names into the folder it names, on every machine that runs "
-        "a worker, or let workers download it (`REPLICALAB_DATASETS__MAY_DOWNLOAD` and "
-        "`REPLICALAB_WEIGHTS__MAY_DOWNLOAD`); then submit again."
+        "a worker and, for `replicalab measure`, on this one; or have it downloaded "
+        "(`REPLICALAB_DATASETS__MAY_DOWNLOAD` and `REPLICALAB_WEIGHTS__MAY_DOWNLOAD`). Then try "
+        "again."
     )
 
 

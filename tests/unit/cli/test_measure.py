@@ -77,6 +77,34 @@ def test_standard_output_can_be_json_alone(sides: tuple[Path, Path]) -> None:
     assert asked.items() <= of_subsets["recipe"].items()
 
 
+def test_labels_on_both_sides_add_what_is_found_class_by_class(tmp_path: Path) -> None:
+    draws = np.random.default_rng(0)
+    sides = tmp_path / "real.npz", tmp_path / "fake.npz"
+    for side in sides:
+        np.savez(side, features=draws.standard_normal((60, 4)), labels=np.arange(60) % 3 + 5)
+    done = measure(*sides, "--json", tmp_path / "found.json", "--neighbours", "4")
+    assert (done.returncode, done.stderr) == (ExitCode.OK, "")
+    written = json.loads((tmp_path / "found.json").read_text())["measurements"]
+    assert {each["part"] for each in written} >= {None, "class 5", "class 6", "class 7"}
+    assert "centroid_distance_ratio" in {each["name"] for each in written}
+    assert "class 7" in done.stdout
+    assert "tenth 10 by class centroid" in done.stdout
+    assert "reconstruction" not in json.dumps(written)
+    assert {each["recipe"].get("neighbours", 4) for each in written} == {4}
+    chosen = measure(*sides, "--measures", "fid", "--json", "-")
+    assert [each["name"] for each in json.loads(chosen.stdout)["measurements"]] == [
+        "frechet_distance"
+    ]
+
+
+def test_labels_that_are_asked_for_and_missing_are_a_panel_and_2(
+    sides: tuple[Path, Path],
+) -> None:
+    done = measure(*sides, "--measures", "per-class")
+    assert done.returncode == ExitCode.USAGE
+    assert "have no labels" in done.stderr
+
+
 def test_wrong_input_is_a_panel_and_2(sides: tuple[Path, Path], tmp_path: Path) -> None:
     done = measure(sides[0], tmp_path)
     assert done.returncode == ExitCode.USAGE
@@ -91,6 +119,7 @@ def test_missing_weights_are_a_panel_and_2(tmp_path: Path) -> None:
     done = measure(side, side, REPLICALAB_WEIGHTS__FOLDER=str(tmp_path / "nowhere"))
     assert done.returncode == ExitCode.USAGE
     assert "The weights are not available" in done.stderr
+    assert "this one" in " ".join(done.stderr.replace("│", " ").split())
 
 
 @pytest.mark.parametrize(

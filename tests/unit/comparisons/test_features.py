@@ -90,6 +90,7 @@ def test_every_value_has_its_size_interval_and_recipe_and_no_place_in_a_sweep(
         assert measurement.interval is not None
         assert measurement.recipe["n_fake"] == 60
         assert measurement.recipe["space"] == "features as given"
+        assert "reconstruction" not in measurement.interval.method
         assert (measurement.t_re, measurement.sigma, measurement.reference) == (None, None, None)
 
 
@@ -163,8 +164,8 @@ def test_a_value_beyond_floating_point_is_a_problem_and_no_nan(sides: Sides) -> 
 def test_measures_that_two_sets_do_not_have_are_refused(sides: Sides) -> None:
     with pytest.raises(InvalidComparison, match="feature-likelihood"):
         compare(*sides, measures=[FeatureLikelihoodMeasure()])
-    with pytest.raises(InvalidComparison, match="per-class, fld: no measure"):
-        chosen_measures(["per-class", "fid", "fld"])
+    with pytest.raises(InvalidComparison, match="class-flip, fld: no measure"):
+        chosen_measures(["class-flip", "fid", "fld"])
 
 
 def test_measures_are_taken_once_and_in_order() -> None:

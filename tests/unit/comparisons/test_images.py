@@ -98,13 +98,32 @@ def test_folders_give_what_their_arrays_give(
     (real / "notes.txt").write_text("no image")
     (real / ".hidden.png").write_bytes(b"no image")
     fake = write(sides[1], tmp_path / "fake", "image {1}.bmp")
-    np.savez(tmp_path / "real.npz", images=sides[0], labels=np.zeros(7))
+    np.savez(tmp_path / "real.npz", images=sides[0], labels=np.arange(7) // 4)
     expected = compare(*sides, measures=MEASURES, extractor=extractor)
     assert compare(real, fake, measures=MEASURES, extractor=extractor) == expected
     np.save(tmp_path / "real.npy", sides[0])
     for file in ("real.npz", "real.npy"):
         mixed = compare(tmp_path / file, fake, measures=MEASURES, extractor=extractor)
         assert mixed == expected
+
+
+def test_class_folders_are_classes_where_a_measure_asks(
+    extractor: InceptionFeatures, sides: tuple[Images, Images], tmp_path: Path
+) -> None:
+    real = write(sides[0], tmp_path / "real")
+    fake = write(sides[1], tmp_path / "fake")
+    np.savez(tmp_path / "real.npz", images=sides[0], labels=np.arange(7) // 4)
+    np.savez(tmp_path / "fake.npz", images=sides[1], labels=np.arange(6) // 4)
+    measures = chosen_measures(["per-class"], neighbours=2)
+    found = compare(real, fake, measures=measures, extractor=extractor)
+    from_arrays = compare(
+        tmp_path / "real.npz", tmp_path / "fake.npz", measures=measures, extractor=extractor
+    )
+    assert [each.value for each in found] == [each.value for each in from_arrays]
+    assert {each.part for each in found} == {"class class 0", "class class 1"}
+    loose = write(sides[1], tmp_path / "loose", "{1}.png")
+    with pytest.raises(InvalidComparison, match="generated images have no labels"):
+        compare(real, loose, measures=measures, extractor=extractor)
 
 
 def test_grey_images_need_no_channels(

@@ -14,13 +14,13 @@ class Space(StrEnum):
     DINOV2 = "dinov2"
 
 
-SIDE = "Folder of images, or .npy or .npz of uint8 images or of features."
+SIDE = "Folder of images (class folders tell classes), or .npy or .npz of images or features."
 
 Real = Annotated[Path, typer.Argument(help=SIDE)]
 Fake = Annotated[Path, typer.Argument(help="The same of generated images.")]
 Measures = Annotated[
     str | None,
-    typer.Option(help="Kinds or short names, joined by commas; all that need no labels."),
+    typer.Option(help="Kinds or short names, joined by commas; all that the sets have labels for."),
 ]
 Network = Annotated[
     Space | None, typer.Option(help="Network that images are compared in; inception.")
@@ -63,7 +63,8 @@ def measure(
 ) -> None:
     """Measure two image sets without a service.
 
-    Folders are read with all below them. Features need no network and no weights.
+    Folders are read with all below them. Features need no network and no weights. Class folders
+    on both sides, or labels in an .npz, add measures class by class.
     """
     from replicalab.comparisons.parts import comparing
 

@@ -15,7 +15,7 @@ from rich.table import Table
 from rich.text import Text
 
 from replicalab.cli.progress import LINE_SECONDS
-from replicalab.comparisons.choices import chosen_measures
+from replicalab.comparisons.choices import LABELLED_MEASURES, chosen_measures
 from replicalab.comparisons.compare import compare
 from replicalab.comparisons.parts import Report
 from replicalab.domain.features import DinoFeatures, InceptionFeatures
@@ -122,9 +122,16 @@ def run(
     """Measure, and print what was found."""
     outputs.check()
     kinds = [name.strip() for name in names.split(",")] if names else []
-    measures = chosen_measures(kinds, neighbours=neighbours, subsets=subsets)
+    labelled = [] if kinds else [measure.kind for measure in LABELLED_MEASURES]
     with _progress(outputs.notes) as report:
-        found = compare(real, fake, measures=measures, extractor=extractor, report=report)
+        found = compare(
+            real,
+            fake,
+            measures=chosen_measures(kinds, neighbours=neighbours, subsets=subsets),
+            if_labelled=chosen_measures(labelled, neighbours=neighbours) if labelled else (),
+            extractor=extractor,
+            report=report,
+        )
     outputs.show(found)
 
 
@@ -176,9 +183,9 @@ def _table(measurements: Sequence[Measurement]) -> Table:
     for measurement in measurements:
         interval = measurement.interval
         own = {key: value for key, value in measurement.recipe.items() if key not in COMMON}
-        unit = "" if measurement.unit == "1" else f"\n{measurement.unit}"
+        unit = "" if measurement.unit == "1" else measurement.unit
         table.add_row(
-            Text(measurement.name + unit),
+            Text("\n".join(filter(None, (measurement.name, measurement.part, unit)))),
             f"{measurement.value:.6g}",
             "" if interval is None else Text(f"[{interval.low:.4g}, {interval.high:.4g}]"),
             str(measurement.n),

@@ -1,12 +1,19 @@
 """What a user names as one side of a comparison: a folder, a file of arrays, or an array."""
 
 import zipfile
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
+from replicalab.comparisons.labels import (
+    LABELS,
+    ClassNames,
+    classes_of_folders,
+    classes_of_labels,
+)
 from replicalab.errors import InvalidImageSet, InvalidMeasureInput
 from replicalab.file_errors import InvalidComparison
 from replicalab.storage.features import FeatureSet
@@ -16,8 +23,6 @@ Array = npt.NDArray[Any]
 Source = Path | str | Array
 """A folder of images, an .npy or .npz, or what such a file would hold."""
 
-Side = Pixels | FeatureSet
-
 UNNAMED_SPACE = "features as given"
 CHANNELS = (1, 3)
 ZIP_MAGIC = b"PK"
@@ -25,21 +30,36 @@ ARRAY_NAMES = ("images", "features", "arr_0")
 """What an .npz calls its images or features; with a single array any name will do."""
 
 
+@dataclass(frozen=True, slots=True)
+class Side:
+    """One side of a comparison.
+
+    Attributes:
+        content: Images, to be read when they are needed, or features, all as of one class.
+        classes: Of every image; None where the source does not tell.
+    """
+
+    content: Pixels | FeatureSet
+    classes: ClassNames | None = None
+
+
 def read_side(source: Source) -> Side:
-    """Images, to be read when they are needed, or features.
+    """Images or features, and what tells their classes.
 
     Args:
         source: uint8 images, (image, height, width) with or without channels at the end, or
-            floating-point features, (image, dimension).
+            floating-point features, (image, dimension). Folders in a folder are classes; an .npz
+            may hold labels.
 
     Raises:
         InvalidComparison: It is none of these; the detail says what was found.
     """
     if isinstance(source, np.ndarray):
-        return _side_of(source, "the array")
+        return Side(_content_of(source, "the array"))
     path = Path(source)
     if path.is_dir():
-        return image_files(path)
+        files = image_files(path)
+        return Side(files, classes_of_folders(path, files))
     if not path.is_file():
         raise InvalidComparison(f"{path} is not there.")
     return _read_file(path)
@@ -52,7 +72,7 @@ def _read_file(path: Path) -> Side:
                 file.seek(0)
                 with np.load(file, allow_pickle=False) as archive:
                     return _side_of_archive(archive, path)
-        return _side_of(np.load(path, mmap_mode="r", allow_pickle=False), str(path))
+        return Side(_content_of(np.load(path, mmap_mode="r", allow_pickle=False), str(path)))
     except (ValueError, OSError, EOFError, zipfile.BadZipFile) as error:
         raise InvalidComparison(
             f"{path} is neither a folder nor an .npy or .npz of plain arrays: {error}"
@@ -61,29 +81,33 @@ def _read_file(path: Path) -> Side:
 
 def _side_of_archive(archive: Any, path: Path) -> Side:
     """A set of features with its extractor, as a study stores it, or the one array of interest."""
-    names = set(archive.files)
+    names = set(archive.files) - {LABELS}
     if {"features", "extractor_sha256"} <= names:
         return _stored_features(path)
     known = [name for name in ARRAY_NAMES if name in names]
     name = known[0] if known else next(iter(names), None)
     if name is None or not (known or len(names) == 1):
         raise InvalidComparison(
-            f"{path} holds the arrays {', '.join(sorted(names)) or '(none)'}; call the one that "
-            "counts images or features."
+            f"{path} holds the arrays {', '.join(sorted(archive.files)) or '(none)'}; call the one "
+            "that counts images or features."
         )
-    return _side_of(archive[name], f"{path}, {name}")
+    content = _content_of(archive[name], f"{path}, {name}")
+    if LABELS not in archive.files:
+        return Side(content)
+    return Side(content, classes_of_labels(archive[LABELS], len(content), str(path)))
 
 
-def _stored_features(path: Path) -> FeatureSet:
-    """Without their labels: values are to be those of the same features in any other file."""
+def _stored_features(path: Path) -> Side:
+    """Values without labels are to be those of the same features in any other file."""
     try:
         stored = FeatureSet.from_bytes(path.read_bytes())
     except (InvalidMeasureInput, InvalidImageSet) as error:
         raise InvalidComparison(f"{path}: {error.detail}") from error
-    return features_of(stored.features, stored.extractor_sha256, stored.space, str(path))
+    features = features_of(stored.features, stored.extractor_sha256, stored.space, str(path))
+    return Side(features, classes_of_labels(stored.labels, len(stored), str(path)))
 
 
-def _side_of(array: Array, name: str) -> Side:
+def _content_of(array: Array, name: str) -> Pixels | FeatureSet:
     if array.dtype == np.uint8 and array.ndim in {3, 4} and array.size:
         images = array[..., None] if array.ndim == 3 else array
         if images.shape[-1] in CHANNELS:

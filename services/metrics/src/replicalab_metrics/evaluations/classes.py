@@ -55,7 +55,7 @@ def measure_overlap(sets: ComparedSets, place: Evaluate) -> Iterator[Measurement
             yield report.share(
                 MeasurementName.PRECISION,
                 membership.fake_in_real[is_fake],
-                "reconstructions",
+                sets.words.fakes,
                 part,
             )
             yield report.share(
@@ -75,6 +75,8 @@ def measure_overlap(sets: ComparedSets, place: Evaluate) -> Iterator[Measurement
                 unit="times the real set's",
                 n=len(densities),
                 n_unit="images",
-                interval=interval_of_mean(densities, "Student t over reconstructions", at_least=0),
+                interval=interval_of_mean(
+                    densities, f"Student t over {sets.words.fakes}", at_least=0
+                ),
                 recipe={**recipe, **part.recipe},
             )

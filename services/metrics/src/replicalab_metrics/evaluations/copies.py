@@ -19,7 +19,7 @@ def measure(sets: ComparedSets, place: Evaluate) -> Iterator[Measurement]:
         real = sets.reference(reference)
         found = nearest_real(real.features, sets.fake.features)
         report = ShareReport(place, reference, sets.recipe(reference))
-        yield report.share(MeasurementName.AUTHENTICITY, found.is_authentic, "reconstructions")
+        yield report.share(MeasurementName.AUTHENTICITY, found.is_authentic, sets.words.fakes)
         if sets.are_paired(reference):
             sources = sets.squared_distances_to_sources()
             yield report.share(

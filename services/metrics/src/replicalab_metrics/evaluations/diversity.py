@@ -27,7 +27,7 @@ def measure(sets: ComparedSets, place: Evaluate) -> Iterator[Measurement]:
             value,
             fake.labels,
             lambda is_kept: vendi_score(fake.features[is_kept]),
-            "reconstructions",
+            sets.words.fakes,
             within=(1.0, float(np.inf)),
         ),
         recipe={

@@ -84,6 +84,6 @@ def _centroid_ratio(sets: ComparedSets, place: Evaluate, reference: Reference) -
         std=float(np.std(ratios, ddof=1)) if len(ratios) > 1 else None,
         n=len(ratios),
         n_unit="images",
-        interval=interval_of_mean(ratios, "Student t over reconstructions", at_least=0),
-        recipe={**sets.recipe(reference), "centroids": "training set"},
+        interval=interval_of_mean(ratios, f"Student t over {sets.words.fakes}", at_least=0),
+        recipe={**sets.recipe(reference), "centroids": sets.words.centroids},
     )

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TypeVar
 
 import numpy as np
@@ -31,6 +31,23 @@ def asked(place: Evaluate, kind: type[Asked]) -> Asked:
 
 
 @dataclass(frozen=True, slots=True)
+class SetWords:
+    """What the images of two sets are called.
+
+    Attributes:
+        fakes: Those that are measured.
+        centroids: The set whose class centroids distances are taken to.
+    """
+
+    fakes: str
+    centroids: str
+
+
+OF_A_STUDY = SetWords("reconstructions", "training set")
+OF_TWO_SETS = SetWords("generated images", "real set")
+
+
+@dataclass(frozen=True, slots=True)
 class ComparedSets:
     """A reconstructed set and the real sets it is compared with, in one feature space.
 
@@ -40,6 +57,7 @@ class ComparedSets:
         test: Real images held out.
         held_out: Reconstructions of ``test``; None where they were not asked for.
         references: Which of the two it is compared with.
+        words: What the images of the sets are called where methods are told.
     """
 
     fake: FeatureSet
@@ -47,6 +65,7 @@ class ComparedSets:
     test: FeatureSet
     held_out: FeatureSet | None = None
     references: tuple[Reference, ...] = tuple(Reference)
+    words: SetWords = OF_A_STUDY
 
     @classmethod
     def unrelated(cls, fake: FeatureSet, real: FeatureSet) -> "ComparedSets":
@@ -57,7 +76,15 @@ class ComparedSets:
         """
         check_one_feature_space((fake, real))
         _check_features_differ(real, "real")
-        return cls(fake, train=real, test=real, references=(Reference.TEST,))
+        return cls(fake, train=real, test=real, references=(Reference.TEST,), words=OF_TWO_SETS)
+
+    def as_one_class(self) -> "ComparedSets":
+        """The same images, none of them told apart by its label."""
+        fake, train, test = (
+            replace(each, labels=np.zeros_like(each.labels))
+            for each in (self.fake, self.train, self.test)
+        )
+        return replace(self, fake=fake, train=train, test=test)
 
     def reference(self, reference: Reference) -> FeatureSet:
         """The real set called ``reference``."""
@@ -82,7 +109,7 @@ class ComparedSets:
         )
         if fakes != reals:
             raise InvalidMeasureInput(
-                f"Classes {sorted(fakes ^ reals)} have no images in the reconstructions or in "
+                f"Classes {sorted(fakes ^ reals)} have no images in the {self.words.fakes} or in "
                 f"the {reference} set."
             )
         return sorted(fakes)

@@ -28,7 +28,7 @@ def measure(sets: ComparedSets, place: Evaluate) -> Iterator[Measurement]:
             sets.reference(reference).features, sets.fake.features, neighbours
         )
         report = ShareReport(place, reference, {**sets.recipe(reference), "neighbours": neighbours})
-        yield report.share(MeasurementName.PRECISION, membership.fake_in_real, "reconstructions")
+        yield report.share(MeasurementName.PRECISION, membership.fake_in_real, sets.words.fakes)
         yield report.share(MeasurementName.RECALL, membership.real_in_fake, "real images")
 
 
@@ -51,7 +51,7 @@ def measure_density(sets: ComparedSets, place: Evaluate) -> Iterator[Measurement
             n=len(sets.fake),
             n_unit="images",
             interval=interval_of_mean(
-                fidelity.densities, "Student t over reconstructions", at_least=0
+                fidelity.densities, f"Student t over {sets.words.fakes}", at_least=0
             ),
             recipe=recipe,
         )

@@ -25,7 +25,7 @@ def measure(sets: ComparedSets, place: Evaluate) -> Iterator[Measurement]:
                 MeasurementName.ALPHA_PRECISION,
                 _Score(found.real_to_real_centre, found.fake_to_real_centre),
                 sets.fake.labels,
-                "reconstructions",
+                sets.words.fakes,
             ),
             (
                 MeasurementName.BETA_RECALL,

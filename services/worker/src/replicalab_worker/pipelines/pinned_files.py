@@ -71,7 +71,7 @@ class PinnedFolder:
     def _fetch(self, file: PinnedFile, path: Path, report: Report) -> None:
         """Fetch ``file`` to ``path``, where it appears whole and right or not at all."""
         if self.fetch is None:
-            raise self._unavailable(file, "is missing, and this worker does not download")
+            raise self._unavailable(file, "is missing, and nothing may be downloaded")
         self.folder.mkdir(parents=True, exist_ok=True)
         with TemporaryDirectory(dir=self.folder, prefix=".part-") as folder:
             part = Path(folder) / file.name
