@@ -13,10 +13,8 @@ from replicalab.domain.measures import (
 from replicalab.domain.tasks import Evaluate
 from replicalab_metrics.evaluations.inputs import ComparedSets, asked
 from replicalab_metrics.evaluations.intervals import interval_of_mean
-from replicalab_metrics.measures.feature_likelihood import (
-    LEAST_VARIANCE,
-    feature_likelihood_divergence,
-)
+from replicalab_metrics.measures.feature_likelihood import feature_likelihood_divergence
+from replicalab_metrics.measures.round_gaussians import LEAST_VARIANCE
 
 
 def measure(sets: ComparedSets, place: Evaluate) -> Iterator[Measurement]:
