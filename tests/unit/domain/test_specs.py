@@ -3,7 +3,7 @@
 import itertools
 import json
 import math
-from typing import Any
+from typing import Any, get_args
 
 import pytest
 from hypothesis import given
@@ -21,10 +21,22 @@ from replicalab.domain.generators import (
     PowerAverages,
     TrainedGenerator,
 )
+from replicalab.domain.measures import ALL_MEASURES, MeasureSpec
 from replicalab.domain.samplers import AblationSampler, DpmSolverSampler, HeunSampler
 from replicalab.domain.specs import SPEC, ExperimentSpec
 
+KINDS_OF_MEASURES = get_args(get_args(MeasureSpec)[0])
+
 SMALLEST: dict[str, Any] = {"kind": "replication", "name": "x", "t_re": [0]}
+
+
+def test_a_study_may_ask_for_every_measure_there_is() -> None:
+    kinds = {get_args(each.model_fields["kind"].annotation)[0] for each in KINDS_OF_MEASURES}
+    assert {measure.kind for measure in ALL_MEASURES} == kinds
+    spec = ExperimentSpec(name="x", t_re=(0,), measures=ALL_MEASURES)
+    assert SPEC.validate_json(spec.model_dump_json()) == spec
+    schema = ExperimentSpec.model_json_schema()["properties"]["measures"]
+    assert schema["maxItems"] == len(kinds)
 
 
 @given(

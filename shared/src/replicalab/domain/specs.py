@@ -10,7 +10,7 @@ from replicalab.domain.datasets import DatasetRecipe, DatasetSpec, DigitsDataset
 from replicalab.domain.discretisations import MAX_STEPS
 from replicalab.domain.features import FeatureSpec, InDomainFeatures
 from replicalab.domain.generators import BundledGenerator, EdmTraining, GeneratorSpec
-from replicalab.domain.measures import DEFAULT_MEASURES, MeasureSpec
+from replicalab.domain.measures import ALL_MEASURES, DEFAULT_MEASURES, MeasureSpec
 from replicalab.domain.models import Frozen, Seed
 from replicalab.domain.precisions import Precision
 from replicalab.domain.samplers import HeunSampler, SamplerSpec, Start
@@ -55,7 +55,9 @@ class ExperimentSpec(Frozen):
             "classifier itself (`real-classifier`, `class-flip`)."
         ),
     )
-    measures: tuple[MeasureSpec, ...] = Field(default=DEFAULT_MEASURES, min_length=1, max_length=16)
+    measures: tuple[MeasureSpec, ...] = Field(
+        default=DEFAULT_MEASURES, min_length=1, max_length=len(ALL_MEASURES)
+    )
 
     @model_validator(mode="after")
     def _lists_must_make_sense(self) -> "ExperimentSpec":
