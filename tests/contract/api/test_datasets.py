@@ -90,6 +90,51 @@ def test_an_experiment_uses_a_data_set_and_says_for_good_which(
     assert client.delete(location).status_code == 204
 
 
+def test_a_data_set_whose_classifier_gives_features_is_pinned_and_kept(
+    client: TestClient, import_it: ImportIt
+) -> None:
+    bring(client, zipped(pets(10)))
+    named = {"kind": "registered", "name": "pets"}
+    spec = study() | {
+        "dataset": named,
+        "features": {
+            "kind": "classifier",
+            "dataset": named,
+            "classifier": CifarResNet18(width=8).model_dump(mode="json"),
+        },
+    }
+    waiting = client.post("/v1/experiments", json=spec)
+    assert (waiting.status_code, waiting.json()["code"]) == (422, "unknown-dataset")
+    import_it()
+    submitted = client.post("/v1/experiments", json=spec)
+    assert submitted.status_code == 202, submitted.text
+    found = submitted.json()["spec"]
+    assert found["features"]["dataset"] == found["dataset"]
+    assert found["features"]["dataset"]["contents"]["licence"] == "CC BY 4.0"
+    client.post(f"/v1/experiments/{submitted.json()['id']}:cancel")
+
+
+def test_a_data_set_that_only_features_need_cannot_be_deleted(
+    client: TestClient, import_it: ImportIt
+) -> None:
+    for name, images in (("pets", 10), ("eyes", 11)):
+        location = bring(client, zipped(pets(images)), name=name).headers["Location"]
+        import_it()
+    spec = study() | {
+        "features": {
+            "kind": "classifier",
+            "dataset": {"kind": "registered", "name": "eyes"},
+            "classifier": CifarResNet18(width=8).model_dump(mode="json"),
+        }
+    }
+    submitted = client.post("/v1/experiments", json=spec)
+    assert submitted.status_code == 202, submitted.text
+    refused = client.delete(location)
+    assert (refused.status_code, refused.json()["code"]) == (409, "dataset-in-use")
+    client.post(f"/v1/experiments/{submitted.json()['id']}:cancel")
+    assert client.delete(location).status_code == 204
+
+
 def test_a_generator_is_trained_on_a_data_set_that_was_brought(
     client: TestClient, import_it: ImportIt
 ) -> None:

@@ -5,19 +5,23 @@ from typing import Any
 import pytest
 
 from replicalab.domain.artifacts import ArtifactRef
+from replicalab.domain.classifiers import CifarResNet18
 from replicalab.domain.datasets import (
     DatasetContents,
     DatasetRecipe,
+    DigitsDataset,
     RegisteredDataset,
     facts_of,
 )
+from replicalab.domain.features import ClassifierFeatures
 from replicalab.domain.generators import EdmTraining, TrainedGenerator
+from replicalab.domain.measures import FrechetMeasure
 from replicalab.domain.networks import DdpmppNetwork
 from replicalab.domain.specs import STORED_SPEC, DatasetImportSpec, ExperimentSpec
-from replicalab.domain.tasks import ImportDataset, PrepareDataset
+from replicalab.domain.tasks import ImportDataset, PrepareDataset, TaskKind, TrainClassifier
 from replicalab.errors import IncompatibleParts
 from replicalab.file_errors import UnknownDataset
-from replicalab.planning.datasets import DatasetVersion, pin
+from replicalab.planning.datasets import DatasetVersion, is_any_registered, pin, pinned
 from replicalab.planning.plan import plan
 
 FILE = ArtifactRef(sha256="ab" * 32, size_bytes=1000, media_type="application/octet-stream")
@@ -97,6 +101,49 @@ def test_a_name_is_pinned_to_what_it_stands_for() -> None:
 def test_a_data_set_that_is_not_there_is_unknown(dataset: RegisteredDataset, says: str) -> None:
     with pytest.raises(UnknownDataset, match=says):
         pin(dataset, REGISTERED)
+
+
+def of_pets(dataset: RegisteredDataset = PINNED) -> ClassifierFeatures:
+    return ClassifierFeatures(dataset=dataset, classifier=CifarResNet18(width=8), seed=5)
+
+
+def test_features_of_a_data_set_are_of_the_classifier_that_its_own_study_trains() -> None:
+    digits = ExperimentSpec(
+        name="digits", t_re=(0, 18), features=of_pets(), measures=(FrechetMeasure(),)
+    )
+    own = study(classifier=CifarResNet18(width=8), classifier_seeds=(5,))
+    tasks = {task.key: task for task in plan(digits).tasks}
+    shared = {tasks[key].kind for key in tasks.keys() & {task.key for task in plan(own).tasks}}
+    assert shared == {TaskKind.IMPORT_DATASET, TaskKind.TRAIN_CLASSIFIER}
+    (trained,) = [task for task in tasks.values() if task.kind is TaskKind.TRAIN_CLASSIFIER]
+    assert isinstance(trained.params, TrainClassifier)
+    assert trained.params.classes == CONTENTS.classes
+    embedded = [task for task in tasks.values() if task.kind is TaskKind.EMBED]
+    assert len(embedded) == 3
+    assert all(trained.key in task.parents for task in embedded)
+
+
+def test_every_data_set_that_a_study_names_is_pinned() -> None:
+    name = RegisteredDataset(name="pets")
+    both = study(dataset=name, features=of_pets(name))
+    assert is_any_registered(both)
+    assert pinned(both, REGISTERED) == study(features=of_pets())
+    features_alone = ExperimentSpec(name="digits", t_re=(0, 18), features=of_pets(name))
+    assert is_any_registered(features_alone)
+    expected = features_alone.model_copy(update={"features": of_pets()})
+    assert pinned(features_alone, REGISTERED) == expected
+    assert expected.dataset == DigitsDataset()
+    neither = ExperimentSpec(name="digits", t_re=(0, 18))
+    assert not is_any_registered(neither)
+    with pytest.raises(UnknownDataset, match="there are: none"):
+        pinned(features_alone, {})
+
+
+def test_features_of_images_of_another_shape_are_refused() -> None:
+    large = CONTENTS.model_copy(update={"resolution": 9})
+    features = of_pets(PINNED.model_copy(update={"contents": large}))
+    with pytest.raises(IncompatibleParts, match=r"\(9, 1\), the data set has \(8, 1\)"):
+        plan(ExperimentSpec(name="digits", t_re=(0, 18), features=features))
 
 
 def test_a_name_that_nobody_looked_up_is_not_planned() -> None:

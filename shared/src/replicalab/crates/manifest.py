@@ -169,8 +169,14 @@ def _run(
 
 def _used(spec: Mapping[str, object]) -> Iterator[Entity]:
     """What the run began with besides the specification, with its terms where they are known."""
-    for role in ("dataset", "generator"):
-        used = spec.get(role)
+    features = spec.get("features")
+    foreign = features.get("dataset") if isinstance(features, dict) else None
+    roles = {
+        "dataset": spec.get("dataset"),
+        "generator": spec.get("generator"),
+        "features.dataset": foreign,
+    }
+    for role, used in roles.items():
         if not isinstance(used, dict):
             continue
         contents = used.get("contents")

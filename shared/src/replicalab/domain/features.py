@@ -7,7 +7,7 @@ from pydantic import Field
 
 from replicalab.domain.artifacts import Sha256
 from replicalab.domain.classifiers import ClassifierSpec
-from replicalab.domain.datasets import PreparedDataset
+from replicalab.domain.datasets import DatasetSpec
 from replicalab.domain.models import Frozen, Seed
 
 
@@ -61,7 +61,9 @@ class ClassifierFeatures(Frozen):
     """
 
     kind: Literal["classifier"] = "classifier"
-    dataset: PreparedDataset = Field(description="Whose real training set it learns from.")
+    dataset: DatasetSpec = Field(
+        description="Whose real training set it learns from; one that was imported, by its name."
+    )
     classifier: ClassifierSpec
     seed: Seed = 0
 

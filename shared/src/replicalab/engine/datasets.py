@@ -27,6 +27,7 @@ class Datasets(Imports[DatasetRow, DatasetRead, DatasetImportSpec]):
     model = DatasetRead
     noun = "data set"
     field = "dataset"
+    other_fields = (("features", "dataset"),)
     named = "registered"
     not_found = DatasetNotFound
     in_use = DatasetInUse

@@ -42,8 +42,10 @@ class Imports(ABC, Generic[Row, Read, ImportingSpec]):
     """In sentences: "generator"."""
     field: ClassVar[str]
     """Of a specification, in which one is named."""
+    other_fields: ClassVar[tuple[tuple[str, ...], ...]] = ()
+    """Paths to more of them."""
     named: ClassVar[str]
-    """``kind`` of that field where one is named."""
+    """``kind`` of such a field where one is named."""
     not_found: ClassVar[type[NotFound]]
     in_use: ClassVar[type[Conflict]]
 
@@ -235,13 +237,16 @@ class Imports(ABC, Generic[Row, Read, ImportingSpec]):
 
     def _users_of(self, session: Session, row: Row) -> Sequence[str]:
         """Unfinished experiments of the project whose specification names it."""
-        named = ExperimentRow.spec[self.field]
+        fields = [ExperimentRow.spec[path] for path in ((self.field,), *self.other_fields)]
+        is_named = [
+            sa.and_(field["kind"].astext == self.named, field["name"].astext == row.name)
+            for field in fields
+        ]
         ids = session.scalars(
             sa.select(ExperimentRow.id).where(
                 ExperimentRow.project_id == row.project_id,
                 ExperimentRow.ended_at.is_(None),
-                named["kind"].astext == self.named,
-                named["name"].astext == row.name,
+                sa.or_(*is_named),
             )
         )
         return [str(experiment_id) for experiment_id in ids]

@@ -3,7 +3,6 @@
 from uuid import UUID
 
 from replicalab.db.database import Database
-from replicalab.domain.datasets import RegisteredDataset
 from replicalab.domain.generators import ImportedGenerator
 from replicalab.domain.specs import (
     AnyImportSpec,
@@ -26,7 +25,7 @@ from replicalab.storage.artifacts import ArtifactStore
 def planned(
     database: Database, artifacts: ArtifactStore, spec: AnySpec, project_id: UUID
 ) -> tuple[AnySpec, Plan]:
-    """``spec`` with the generator and the data set that it names pinned, and its tasks.
+    """``spec`` with the generator and the data sets that it names pinned, and its tasks.
 
     Raises:
         InvalidRequest: Its parts do not fit together.
@@ -37,7 +36,7 @@ def planned(
     if not isinstance(spec, ExperimentSpec | TrainingSpec):
         _check_is_kept(database, spec, project_id)
         return spec, plan(spec)
-    spec = _with_dataset(database, artifacts, spec, project_id)
+    spec = _with_datasets(database, artifacts, spec, project_id)
     if not (isinstance(spec, ExperimentSpec) and isinstance(spec.generator, ImportedGenerator)):
         return spec, plan(spec)
     with database.transaction() as session:
@@ -56,14 +55,14 @@ def _check_is_kept(database: Database, spec: AnyImportSpec, project_id: UUID) ->
     raise UnknownDataset(f"The data set {gone}")
 
 
-def _with_dataset(
+def _with_datasets(
     database: Database,
     artifacts: ArtifactStore,
     spec: ExperimentSpec | TrainingSpec,
     project_id: UUID,
 ) -> ExperimentSpec | TrainingSpec:
-    if not isinstance(spec.dataset, RegisteredDataset):
+    if not datasets.is_any_registered(spec):
         return spec
     with database.transaction() as session:
         registered = registered_datasets(session, artifacts, project_id)
-    return spec.model_copy(update={"dataset": datasets.pin(spec.dataset, registered)})
+    return datasets.pinned(spec, registered)

@@ -5,7 +5,8 @@ from dataclasses import dataclass
 
 from replicalab.domain.artifacts import ArtifactRef, Sha256
 from replicalab.domain.datasets import DatasetContents, DatasetRecipe, RegisteredDataset
-from replicalab.domain.specs import DatasetImportSpec
+from replicalab.domain.features import ClassifierFeatures
+from replicalab.domain.specs import DatasetImportSpec, ExperimentSpec, TrainingSpec
 from replicalab.domain.tasks import ImportDataset, TaskKey
 from replicalab.file_errors import UnknownDataset
 from replicalab.planning.builder import Plan, PlanBuilder
@@ -34,6 +35,40 @@ def plan(spec: DatasetImportSpec) -> Plan:
 def add_import(builder: PlanBuilder, file: ArtifactRef, recipe: DatasetRecipe) -> TaskKey:
     """Add the task that reads ``file``; that of a study is the one that the import ran."""
     return builder.add(ImportDataset(file=file, recipe=recipe), work=max(file.size_bytes, 1))
+
+
+def is_any_registered(spec: ExperimentSpec | TrainingSpec) -> bool:
+    """Whether ``spec`` names a data set that somebody has imported."""
+    foreign = _foreign_features(spec)
+    found = (spec.dataset, foreign.dataset if foreign else None)
+    return any(isinstance(dataset, RegisteredDataset) for dataset in found)
+
+
+def pinned(
+    spec: ExperimentSpec | TrainingSpec, registered: Mapping[str, DatasetVersion]
+) -> ExperimentSpec | TrainingSpec:
+    """``spec`` with every registered data set that it names pinned.
+
+    That is the one studied, and the one whose classifier gives the features.
+
+    Raises:
+        UnknownDataset: As ``pin``.
+    """
+    changes: dict[str, object] = {}
+    if isinstance(spec.dataset, RegisteredDataset):
+        changes["dataset"] = pin(spec.dataset, registered)
+    features = _foreign_features(spec)
+    if features is not None and isinstance(features.dataset, RegisteredDataset):
+        dataset = pin(features.dataset, registered)
+        changes["features"] = features.model_copy(update={"dataset": dataset})
+    return spec.model_copy(update=changes)
+
+
+def _foreign_features(spec: ExperimentSpec | TrainingSpec) -> ClassifierFeatures | None:
+    """Features of a classifier of a data set that ``spec`` names for them."""
+    if not isinstance(spec, ExperimentSpec):
+        return None
+    return spec.features if isinstance(spec.features, ClassifierFeatures) else None
 
 
 def pin(dataset: RegisteredDataset, registered: Mapping[str, DatasetVersion]) -> RegisteredDataset:

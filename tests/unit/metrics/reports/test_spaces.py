@@ -4,8 +4,14 @@ from collections.abc import Callable
 
 import pytest
 
+from replicalab.domain.artifacts import ref_of
 from replicalab.domain.classifiers import CifarResNet18
-from replicalab.domain.datasets import DigitsDataset
+from replicalab.domain.datasets import (
+    DatasetContents,
+    DatasetRecipe,
+    DigitsDataset,
+    RegisteredDataset,
+)
 from replicalab.domain.features import (
     ClassifierFeatures,
     DinoFeatures,
@@ -17,6 +23,21 @@ from replicalab.domain.measures import Measurement
 from replicalab_metrics.reports.page import report_page
 from replicalab_metrics.reports.study import Study
 
+PETS = RegisteredDataset(
+    name="pets",
+    version="cd" * 32,
+    contents=DatasetContents(
+        file=ref_of(b"pets", "application/zip"),
+        recipe=DatasetRecipe(),
+        licence="CC0",
+        train_images=60,
+        test_images=20,
+        classes=3,
+        resolution=8,
+        channels=1,
+    ),
+)
+
 ANSWERS = "Answers are of the classifier trained on the real training set"
 
 
@@ -27,6 +48,10 @@ ANSWERS = "Answers are of the classifier trained on the real training set"
         (
             ClassifierFeatures(dataset=DigitsDataset(), classifier=CifarResNet18(), seed=4),
             "a classifier trained on digits with the seed 4",
+        ),
+        (
+            ClassifierFeatures(dataset=PETS, classifier=CifarResNet18(), seed=2),
+            f"a classifier trained on pets (version {'cd' * 6}, under CC0) with the seed 2",
         ),
         (InceptionFeatures(dimension=768), "are 768 averages of maps of Inception-v3"),
         (DinoFeatures(), "DINOv2 ViT-L/14 (Apache License 2.0)"),

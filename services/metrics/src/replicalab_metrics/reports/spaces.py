@@ -11,6 +11,7 @@ from replicalab.domain.features import (
     InDomainFeatures,
 )
 from replicalab.domain.specs import ExperimentSpec
+from replicalab_metrics.reports.wording import name_of
 
 
 def space_sentence(spec: ExperimentSpec) -> str:
@@ -24,7 +25,7 @@ def space_sentence(spec: ExperimentSpec) -> str:
         case ClassifierFeatures(dataset=dataset, seed=seed):
             return (
                 "Features are the penultimate activations of a classifier trained on "
-                f"{dataset.kind} with the seed {seed}"
+                f"{name_of(dataset)} with the seed {seed}"
             )
         case InceptionFeatures(dimension=dimension):
             return (

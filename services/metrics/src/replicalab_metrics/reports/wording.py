@@ -100,15 +100,19 @@ def format_with_interval(measurement: Measurement) -> str:
     return text
 
 
+def name_of(dataset: DatasetSpec) -> str:
+    """A data set by its name; one that was imported with its version and licence."""
+    if not isinstance(dataset, RegisteredDataset):
+        return dataset.kind
+    licence = contents_of(dataset).licence
+    return f"{dataset.name} (version {(dataset.version or '')[:12]}, under {licence})"
+
+
 def _dataset(dataset: DatasetSpec) -> str:
     facts = facts_of(dataset)
     colours = "grey" if facts.channels == 1 else "colour"
-    name: str = dataset.kind
-    if isinstance(dataset, RegisteredDataset):
-        licence = contents_of(dataset).licence
-        name = f"{dataset.name} (version {(dataset.version or '')[:12]}, under {licence})"
     return (
-        f"the data set {name} ({facts.train_images:,} {colours} images of "
+        f"the data set {name_of(dataset)} ({facts.train_images:,} {colours} images of "
         f"{facts.resolution} x {facts.resolution} pixels in {facts.classes} classes)"
     )
 
