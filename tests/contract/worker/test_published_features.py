@@ -1,6 +1,7 @@
 """A study in a published space, planned and run by the handlers of both services."""
 
 import json
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -65,8 +66,16 @@ def test_a_planned_study_in_the_inception_space_is_run_and_reported(folder: Path
     assert features.weights_sha256 in page
 
 
-def run(spec: ExperimentSpec, folder: Path) -> dict[TaskKey, dict[str, bytes]]:
-    """What every task of ``spec`` writes, each given what the tasks before it wrote."""
+def run(
+    spec: ExperimentSpec, folder: Path, files: Sequence[bytes] = ()
+) -> dict[TaskKey, dict[str, bytes]]:
+    """What every task of ``spec`` writes, each given what the tasks before it wrote.
+
+    Args:
+        spec: A study.
+        folder: Of pinned files.
+        files: That were uploaded.
+    """
     handlers = {
         Queue.WORKER: worker.handlers(
             PinnedFolder(folder, DatasetUnavailable), PinnedFolder(folder, WeightsUnavailable)
@@ -78,7 +87,7 @@ def run(spec: ExperimentSpec, folder: Path) -> dict[TaskKey, dict[str, bytes]]:
         inputs: dict[str, list[bytes]] = {}
         for each in task.inputs:
             inputs.setdefault(each.role, []).append(outputs[each.key][each.artifact])
-        context = MemoryContext(inputs)
+        context = MemoryContext(inputs, files)
         handlers[task.queue][task.kind](context, task.params)
         outputs[task.key] = context.outputs
     return outputs
