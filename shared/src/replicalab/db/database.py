@@ -36,6 +36,7 @@ class Database:
         )
         sa.event.listen(self.engine, "checkout", _refuse_dead)
         self._sessions = sessionmaker(self.engine, expire_on_commit=False)
+        self._reading = self.engine.execution_options(isolation_level="AUTOCOMMIT")
 
     @contextmanager
     def transaction(self) -> Iterator[Session]:
@@ -45,15 +46,21 @@ class Database:
             DatabaseUnavailable: No connection could be had, or it broke; whether the commit
                 happened is then unknown, and callers repeat with the same key or epoch.
         """
-        try:
-            with self._sessions.begin() as session:
-                yield session
-        except (OperationalError, InterfaceError, PoolTimeout) as error:
-            raise DatabaseUnavailable(f"PostgreSQL: {_first_line(error)}") from error
-        except DBAPIError as error:
-            if error.connection_invalidated:
-                raise DatabaseUnavailable(f"PostgreSQL: {_first_line(error)}") from error
-            raise
+        with _available(), self._sessions.begin() as session:
+            yield session
+
+    @contextmanager
+    def reading(self) -> Iterator[sa.Connection]:
+        """A connection on which every statement is a transaction of its own.
+
+        For what is read in one statement: asking costs one round trip to the server instead of
+        three.
+
+        Raises:
+            DatabaseUnavailable: No connection could be had, or it broke.
+        """
+        with _available(), self._reading.connect() as connection:
+            yield connection
 
     def check(self) -> None:
         """Raise ``DatabaseUnavailable`` unless a query is answered."""
@@ -75,6 +82,19 @@ def _refuse_dead(connection: "psycopg.Connection[object]", *_: object) -> None:
     line.register(connection.fileno(), select.POLLIN)
     if line.poll(0):
         raise InvalidatePoolError
+
+
+@contextmanager
+def _available() -> Iterator[None]:
+    """Make what a database that is down looks like to SQLAlchemy a ``DatabaseUnavailable``."""
+    try:
+        yield
+    except (OperationalError, InterfaceError, PoolTimeout) as error:
+        raise DatabaseUnavailable(f"PostgreSQL: {_first_line(error)}") from error
+    except DBAPIError as error:
+        if error.connection_invalidated:
+            raise DatabaseUnavailable(f"PostgreSQL: {_first_line(error)}") from error
+        raise
 
 
 def _first_line(error: Exception) -> str:

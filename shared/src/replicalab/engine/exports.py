@@ -3,6 +3,7 @@
 from collections.abc import Mapping, Sequence
 from datetime import datetime
 from importlib.metadata import version
+from typing import Any
 from uuid import UUID
 
 import sqlalchemy as sa
@@ -82,7 +83,7 @@ def _envelope(row: ExperimentRow, ended_at: datetime) -> ExportedExperiment:
     )
 
 
-def origin_of(row: ExperimentRow) -> Origin | None:
+def origin_of(row: ExperimentRow | sa.Row[Any]) -> Origin | None:
     """Where an experiment comes from; None: it ran here."""
     return None if row.origin is None else Origin.model_validate_json(canonical_json(row.origin))
 

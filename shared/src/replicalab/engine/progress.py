@@ -4,12 +4,13 @@ import threading
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from uuid import UUID
+from typing import Any
 
 import sqlalchemy as sa
+from sqlalchemy.dialects.postgresql import aggregate_order_by
 from sqlalchemy.orm import Session
 
-from replicalab.db.models import ExperimentTaskRow, TaskLeaseRow, TaskRow
+from replicalab.db.tables import EXPERIMENT_TASKS, EXPERIMENTS, TASK_LEASES, TASKS
 from replicalab.domain.resources import Progress
 from replicalab.domain.states import TaskState
 from replicalab.domain.tasks import QUEUES, TaskKind
@@ -63,33 +64,47 @@ class Speeds:
         self._measured: dict[TaskKind, float] = {}
         self._read_at = -_CACHE_SECONDS
 
-    def measured(self, session: Session) -> Mapping[TaskKind, float]:
+    def measured(self, asked: Session | sa.Connection) -> Mapping[TaskKind, float]:
         """Kinds that have run here, with their seconds per unit of work."""
         with self._lock:
             if time.monotonic() - self._read_at >= _CACHE_SECONDS:
-                self._measured = _measure(session)
+                rows = asked.execute(_SPEEDS).all()
+                self._measured = {kind: float(speed) for kind, speed in rows if speed is not None}
                 self._read_at = time.monotonic()
             return self._measured
 
 
-def standings_of(session: Session, experiment_id: UUID) -> list[TaskStanding]:
-    """The tasks of an experiment, in the order planned."""
-    rows = session.execute(
-        sa.select(
-            TaskRow.kind,
-            TaskRow.state,
-            TaskRow.work,
-            TaskLeaseRow.progress,
-            TaskLeaseRow.stage,
+STANDINGS = (
+    sa.select(
+        sa.func.json_agg(
+            aggregate_order_by(
+                sa.func.json_build_array(
+                    TASKS.c.kind,
+                    TASKS.c.state,
+                    TASKS.c.work,
+                    sa.func.coalesce(TASK_LEASES.c.progress, 0.0),
+                    sa.func.coalesce(TASK_LEASES.c.stage, ""),
+                ),
+                EXPERIMENT_TASKS.c.position,
+            ),
+            type_=sa.JSON,
         )
-        .join(ExperimentTaskRow, ExperimentTaskRow.task_id == TaskRow.id)
-        .outerjoin(TaskLeaseRow, TaskLeaseRow.task_id == TaskRow.id)
-        .where(ExperimentTaskRow.experiment_id == experiment_id)
-        .order_by(ExperimentTaskRow.position)
     )
+    .select_from(EXPERIMENT_TASKS)
+    .join(TASKS, TASKS.c.id == EXPERIMENT_TASKS.c.task_id)
+    .outerjoin(TASK_LEASES, TASK_LEASES.c.task_id == TASKS.c.id)
+    .where(EXPERIMENT_TASKS.c.experiment_id == EXPERIMENTS.c.id)
+    .correlate(EXPERIMENTS)
+    .scalar_subquery()
+)
+"""The tasks of an experiment, in the order planned: a column of statements on experiments."""
+
+
+def standings_of(tasks: Sequence[Sequence[Any]] | None) -> list[TaskStanding]:
+    """The tasks that ``STANDINGS`` has found; None where there are none."""
     return [
-        TaskStanding(kind, state, work, progress or 0.0, stage or "")
-        for kind, state, work, progress, stage in rows
+        TaskStanding(TaskKind(kind), TaskState(state), work, progress, stage)
+        for kind, state, work, progress, stage in tasks or ()
     ]
 
 
@@ -146,23 +161,23 @@ def _stage(tasks: Sequence[TaskStanding]) -> str:
     return ", ".join(parts)
 
 
-def _measure(session: Session) -> dict[TaskKind, float]:
-    speeds = {}
-    for kind in TaskKind:
-        latest = (
-            sa.select(TaskRow.seconds, TaskRow.work)
-            .where(
-                TaskRow.kind == kind,
-                TaskRow.state == TaskState.SUCCEEDED,
-                TaskRow.seconds.is_not(None),  # imported ones ran elsewhere
-            )
-            .order_by(TaskRow.id.desc())
-            .limit(_RECENT_TASKS)
-            .subquery()
+def _speed_of(kind: TaskKind) -> sa.Select[TaskKind, float | None]:
+    """Seconds per unit of work of the latest tasks of one kind; null where there are none."""
+    latest = (
+        sa.select(TASKS.c.seconds, TASKS.c.work)
+        .where(
+            TASKS.c.kind == kind,
+            TASKS.c.state == TaskState.SUCCEEDED,
+            TASKS.c.seconds.is_not(None),  # imported ones ran elsewhere
         )
-        speed = session.scalar(
-            sa.select(sa.func.sum(latest.c.seconds) / sa.func.sum(latest.c.work))
-        )
-        if speed is not None:
-            speeds[kind] = float(speed)
-    return speeds
+        .order_by(TASKS.c.id.desc())
+        .limit(_RECENT_TASKS)
+        .subquery()
+    )
+    return sa.select(
+        sa.literal(kind, TASKS.c.kind.type),
+        sa.func.sum(latest.c.seconds) / sa.func.sum(latest.c.work),
+    )
+
+
+_SPEEDS = sa.union_all(*map(_speed_of, TaskKind))

@@ -31,8 +31,9 @@ from replicalab.engine.details import events_of
 from replicalab.engine.experiments import Experiments
 from replicalab.engine.exports import export_of
 from replicalab.engine.restoring import Restorations
-from replicalab.errors import ExperimentNotFound, IllegalTransition
-from replicalab.refusals import Forbidden, PreconditionFailed
+from replicalab.errors import IllegalTransition
+from replicalab.refusals import PreconditionFailed
+from replicalab_api.experiments.visibility import authorise, is_only_administered, note_reading
 from replicalab_api.identity import audit
 from replicalab_api.identity.projects import check_may_add, check_visible
 
@@ -104,9 +105,14 @@ class VisibleExperiments:
 
     def get(self, experiment_id: UUID) -> ExperimentRead:
         """The experiment."""
-        with self._database.transaction() as session:  # one: this is what is asked most often
-            self._see(session, experiment_id)
-            return self._experiments.read(session, experiment_id)
+        found = self._experiments.find(experiment_id)
+        shown, caller = found.experiment, self._caller
+        if experiment_id not in self._seen:
+            if is_only_administered(caller, experiment_id, found.owner_id, shown.project_id):
+                with self._database.transaction() as session:
+                    note_reading(session, caller, experiment_id)
+            self._seen.add(experiment_id)
+        return shown
 
     def list(
         self,
@@ -259,7 +265,7 @@ class VisibleExperiments:
 
     def _see(self, session: Session, experiment_id: UUID) -> None:
         if experiment_id not in self._seen:
-            self._authorise(session, experiment_id, for_change=False)
+            authorise(session, self._caller, experiment_id, for_change=False)
             self._seen.add(experiment_id)
 
     def _must_change(self, experiment_id: UUID, action: str) -> Callable[[Session], None]:
@@ -269,27 +275,10 @@ class VisibleExperiments:
             What writes ``action`` to the audit log, in the transaction that does it.
         """
         with self._database.transaction() as session:
-            self._authorise(session, experiment_id, for_change=True)
+            authorise(session, self._caller, experiment_id, for_change=True)
         return partial(
             audit.record,
             caller=self._caller,
             action=action,
             target=f"experiment/{experiment_id}",
         )
-
-    def _authorise(self, session: Session, experiment_id: UUID, *, for_change: bool) -> None:
-        caller = self._caller
-        row = session.execute(
-            sa.select(ExperimentRow.owner_id, ExperimentRow.project_id).where(
-                ExperimentRow.id == experiment_id
-            )
-        ).one_or_none()
-        role = None if row is None else caller.role_in(row.project_id)
-        is_own = row is not None and row.owner_id == caller.user_id
-        if row is None or not (is_own or role):
-            raise ExperimentNotFound(f"No experiment has the id {experiment_id}.")
-        if for_change:
-            if not is_own and not (role and role.includes(Role.MAINTAINER)):
-                raise Forbidden("Only its owner and maintainers of its project may do this.")
-        elif not is_own and row.project_id not in caller.projects:
-            audit.record_reading(session, caller, f"experiment/{experiment_id}")
