@@ -7,8 +7,30 @@ import sqlalchemy as sa
 from sqlalchemy.orm import Session
 
 from replicalab.db.models import NOW, ExperimentRow, ExperimentTaskRow, TaskRow
+from replicalab.db.tables import EXPERIMENT_TASKS, EXPERIMENTS, TASKS
 from replicalab.domain.priorities import Priority
 from replicalab.engine.journal import Journal
+
+_DEMAND = (
+    sa.select(
+        EXPERIMENT_TASKS.c.task_id,
+        sa.func.min(EXPERIMENTS.c.priority).label("priority"),
+        sa.func.bool_and(EXPERIMENTS.c.held_at.is_not(None)).label("held"),
+    )
+    .join(EXPERIMENTS, EXPERIMENTS.c.id == EXPERIMENT_TASKS.c.experiment_id)
+    .where(
+        EXPERIMENT_TASKS.c.task_id == sa.any_(sa.bindparam("tasks", type_=sa.ARRAY(sa.BigInteger))),
+        EXPERIMENTS.c.ended_at.is_(None),
+    )
+    .group_by(EXPERIMENT_TASKS.c.task_id)
+    .subquery()
+)
+_IS_NEWS = sa.or_(TASKS.c.priority != _DEMAND.c.priority, TASKS.c.held != _DEMAND.c.held)
+_FOLLOW_DEMAND = (
+    sa.update(TASKS)
+    .where(TASKS.c.id == _DEMAND.c.task_id, TASKS.c.ended_at.is_(None), _IS_NEWS)
+    .values(priority=_DEMAND.c.priority, held=_DEMAND.c.held)
+)
 
 
 def set_priority(
@@ -71,19 +93,4 @@ def follow_demand(session: Session, task_ids: Sequence[int]) -> None:
     """
     if not task_ids:
         return
-    demand = (
-        sa.select(
-            ExperimentTaskRow.task_id,
-            sa.func.min(ExperimentRow.priority).label("priority"),
-            sa.func.bool_and(ExperimentRow.held_at.is_not(None)).label("held"),
-        )
-        .join(ExperimentRow, ExperimentRow.id == ExperimentTaskRow.experiment_id)
-        .where(ExperimentTaskRow.task_id.in_(task_ids), ExperimentRow.ended_at.is_(None))
-        .group_by(ExperimentTaskRow.task_id)
-        .subquery()
-    )
-    session.execute(
-        sa.update(TaskRow)
-        .where(TaskRow.id == demand.c.task_id, TaskRow.ended_at.is_(None))
-        .values(priority=demand.c.priority, held=demand.c.held)
-    )
+    session.execute(_FOLLOW_DEMAND, {"tasks": task_ids})

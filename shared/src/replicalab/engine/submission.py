@@ -1,8 +1,7 @@
 """Accepting a specification: one transaction writes everything, or nothing is written (T1)."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from dataclasses import dataclass
-from datetime import datetime
 from typing import Literal
 from uuid import UUID
 
@@ -10,15 +9,8 @@ import sqlalchemy as sa
 from sqlalchemy.orm import Session
 from uuid_utils.compat import uuid7
 
-from replicalab.db.models import (
-    NOW,
-    ArtifactRow,
-    ExperimentRow,
-    ExperimentTaskRow,
-    IdempotencyRow,
-    TaskEdgeRow,
-    TaskRow,
-)
+from replicalab.db.models import ArtifactRow, ExperimentRow, IdempotencyRow, TaskRow
+from replicalab.db.tables import EXPERIMENTS, TASKS
 from replicalab.domain.priorities import Priority
 from replicalab.domain.specs import AnyImportSpec, AnySpec
 from replicalab.domain.states import ExperimentState, TaskState
@@ -28,6 +20,7 @@ from replicalab.engine.demand import follow_demand
 from replicalab.engine.details import ref_of_row
 from replicalab.engine.journal import Journal
 from replicalab.engine.moves import evict
+from replicalab.engine.new_rows import insert_edges, insert_tasks, link_tasks
 from replicalab.engine.reading import follow_retry
 from replicalab.engine.usage import MOST_OPEN_TASKS, check_open_tasks, check_quota
 from replicalab.errors import IdempotencyConflict
@@ -49,6 +42,19 @@ LIVING = (
 
 Cache = Literal["hit", "shared", "miss"]
 
+_TAKE_TURNS = sa.select(sa.func.pg_advisory_xact_lock(SUBMISSION_LOCK))
+_KEYS = sa.bindparam("keys", type_=sa.ARRAY(sa.String))
+_IDS = sa.bindparam("ids", type_=sa.ARRAY(sa.BigInteger))
+_LIVING_TASKS = sa.select(TASKS.c.key, TASKS.c.id, TASKS.c.state).where(
+    TASKS.c.key == sa.any_(_KEYS), TASKS.c.state.in_(LIVING), TASKS.c.evicted_at.is_(None)
+)
+_LOCK_LIVING = (
+    sa.select(TASKS.c.id, TASKS.c.key, TASKS.c.state, TASKS.c.cancel_requested)
+    .where(TASKS.c.id == sa.any_(_IDS), TASKS.c.state.in_(LIVING))
+    .order_by(TASKS.c.id)
+    .with_for_update()
+)
+
 
 @dataclass(frozen=True, slots=True)
 class LivingTask:
@@ -64,13 +70,7 @@ class LivingTask:
 
 def living_tasks(session: Session, plan: Plan) -> dict[TaskKey, LivingTask]:
     """The tasks of ``plan`` that exist and have not failed."""
-    rows = session.execute(
-        sa.select(TaskRow.key, TaskRow.id, TaskRow.state).where(
-            TaskRow.key.in_([task.key for task in plan.tasks]),
-            TaskRow.state.in_(LIVING),
-            TaskRow.evicted_at.is_(None),
-        )
-    ).all()
+    rows = session.execute(_LIVING_TASKS, {"keys": [task.key for task in plan.tasks]})
     return {row.key: LivingTask(row.id, row.state) for row in rows}
 
 
@@ -79,6 +79,8 @@ def unreadable_tasks(
 ) -> set[int]:
     """Ids of succeeded tasks that lost an artifact: a hit needs its bytes."""
     done = [task.id for task in living if task.state is TaskState.SUCCEEDED]
+    if not done:
+        return set()
     rows = session.scalars(sa.select(ArtifactRow).where(ArtifactRow.task_id.in_(done)))
     return {row.task_id for row in rows if not artifacts.is_present(ref_of_row(row))}
 
@@ -101,7 +103,7 @@ class Submission:
             IdempotencyConflict: That request asked for something else, or in another project:
                 whoever is no member there any more gets no answer from it.
         """
-        self._session.execute(sa.select(sa.func.pg_advisory_xact_lock(SUBMISSION_LOCK)))
+        self._session.execute(_TAKE_TURNS)
         if key is None:
             return None
         row = self._session.get(IdempotencyRow, (owner, key))
@@ -131,24 +133,25 @@ class Submission:
         check_quota(session, owner)
         reused = self._reusable(plan)
         experiment_id = uuid7()
-        session.add(
-            ExperimentRow(
-                id=experiment_id,
-                owner=owner,
-                owner_id=owner_id,
-                project_id=project_id,
-                name=spec.name,
-                kind=spec.kind,
-                spec=spec.model_dump(mode="json"),
-                priority=priority.rank,
-                reused_tasks=len(reused),
-            )
+        session.execute(
+            sa.insert(EXPERIMENTS),
+            {
+                "id": experiment_id,
+                "owner": owner,
+                "owner_id": owner_id,
+                "project_id": project_id,
+                "name": spec.name,
+                "kind": spec.kind,
+                "spec": spec.model_dump(mode="json"),
+                "priority": priority.rank,
+                "reused_tasks": len(reused),
+            },
         )
-        session.flush()
         if isinstance(spec, AnyImportSpec):
             follow_retry(session, spec, project_id, experiment_id)
         ids = self._insert_missing(plan, reused, owner, priority)
-        self._link(experiment_id, plan, ids, reused)
+        links = [(ids[task.key], task.key in reused) for task in plan.tasks]
+        link_tasks(session, experiment_id, links)
         if key is not None:
             self._remember(spec, owner, key, experiment_id)
         follow_demand(session, [task.id for task in reused.values()])
@@ -159,24 +162,6 @@ class Submission:
         endings.refresh_experiment(session, self._journal, experiment_id, ExperimentState.QUEUED)
         self._journal.write(session)
         return experiment_id
-
-    def _link(
-        self,
-        experiment_id: UUID,
-        plan: Plan,
-        ids: Mapping[TaskKey, int],
-        reused: Mapping[TaskKey, LivingTask],
-    ) -> None:
-        rows = [
-            {
-                "experiment_id": experiment_id,
-                "task_id": ids[task.key],
-                "position": position,
-                "reused": task.key in reused,
-            }
-            for position, task in enumerate(plan.tasks)
-        ]
-        self._session.execute(sa.insert(ExperimentTaskRow), rows)
 
     def _remember(
         self,
@@ -198,17 +183,13 @@ class Submission:
         if lost:
             evict(session, sa.select(TaskRow.id).where(TaskRow.id.in_(lost)))
         ids = [task.id for task in living.values() if task.id not in lost]
-        rows = session.execute(
-            sa.select(TaskRow.id, TaskRow.key, TaskRow.state)
-            .where(TaskRow.id.in_(ids), TaskRow.state.in_(LIVING))
-            .order_by(TaskRow.id)
-            .with_for_update()
-        ).all()
-        session.execute(
-            sa.update(TaskRow)
-            .where(TaskRow.id.in_([row.id for row in rows]), TaskRow.cancel_requested.is_(True))
-            .values(cancel_requested=False)
-        )
+        if not ids:
+            return {}
+        rows = session.execute(_LOCK_LIVING, {"ids": ids}).all()
+        if unwanted := [row.id for row in rows if row.cancel_requested]:
+            session.execute(
+                sa.update(TaskRow).where(TaskRow.id.in_(unwanted)).values(cancel_requested=False)
+            )
         return {row.key: LivingTask(row.id, row.state) for row in rows}
 
     def _insert_missing(
@@ -222,40 +203,16 @@ class Submission:
         if not missing:
             return ids
         check_open_tasks(session, owner, len(missing), self._most_open_tasks)
-        generations = dict(
-            session.execute(
-                sa.select(TaskRow.key, sa.func.max(TaskRow.generation))
-                .where(TaskRow.key.in_([task.key for task in missing]))
-                .group_by(TaskRow.key)
-            ).all()
-        )
-        now = session.execute(sa.select(NOW)).scalar_one()
-        rows = [
-            {
-                **_row_of(task, succeeded, now),
-                "generation": generations.get(task.key, 0) + 1,
-                "owner": owner,
-                "priority": priority.rank,
-            }
-            for task in missing
-        ]
-        new = session.execute(
-            sa.insert(TaskRow).returning(TaskRow.id, TaskRow.key, sort_by_parameter_order=True),
-            rows,
-        ).all()
-        ids.update({row.key: row.id for row in new})
-        edges = [
-            {"parent_id": ids[parent], "child_id": ids[task.key]}
-            for task in missing
-            for parent in task.parents
-        ]
+        rows = (_row_of(task, succeeded) for task in missing)
+        ids |= insert_tasks(session, rows, owner=owner, priority=priority.rank)
+        edges = [(ids[parent], ids[task.key]) for task in missing for parent in task.parents]
         if edges:
-            session.execute(sa.insert(TaskEdgeRow), edges)
+            insert_edges(session, edges)
         self._journal.wakes_scheduler = True
         return ids
 
 
-def _row_of(task: TaskDefinition, succeeded: set[TaskKey], now: datetime) -> dict[str, object]:
+def _row_of(task: TaskDefinition, succeeded: set[TaskKey]) -> dict[str, object]:
     unmet = sum(parent not in succeeded for parent in task.parents)
     return {
         "key": task.key,
@@ -266,5 +223,4 @@ def _row_of(task: TaskDefinition, succeeded: set[TaskKey], now: datetime) -> dic
         "work": task.work,
         "state": TaskState.BLOCKED if unmet else TaskState.QUEUED,
         "unmet": unmet,
-        "queued_at": None if unmet else now,
     }
