@@ -8,25 +8,26 @@ from fastapi import Depends, Request
 from replicalab.storage.objects import ObjectStore
 from replicalab_api.experiments.service import ExperimentStore
 from replicalab_api.experiments.visible import LabExperiments
-from replicalab_api.http.authentication import Caller, LaterCaller
+from replicalab_api.http.authentication import Caller, later_principal_of, principal_of
 from replicalab_api.http.downloads import Damages
 from replicalab_api.http.limiting import StreamPlaces
 from replicalab_api.http.wakeups import Wakeups
 
 
-async def _experiments(request: Request, caller: Caller) -> ExperimentStore:
+async def _experiments(request: Request) -> ExperimentStore:
     experiments: LabExperiments = request.app.state.experiments
-    return experiments.seen_by(caller)
+    return experiments.seen_by(await principal_of(request))
 
 
 Experiments = Annotated[ExperimentStore, Depends(_experiments)]
 
 
 async def _later_experiments(
-    request: Request, experiments: Experiments, caller: LaterCaller
+    request: Request, experiments: Experiments
 ) -> Callable[[], ExperimentStore]:
     """What the caller sees: now as authentication has found it, at later looks as it is then."""
     lab: LabExperiments = request.app.state.experiments
+    caller = await later_principal_of(request)
     known = [experiments]
     return lambda: known.pop() if known else lab.seen_by(caller())
 

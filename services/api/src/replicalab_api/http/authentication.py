@@ -124,4 +124,3 @@ async def later_principal_of(request: Request) -> Callable[[], Principal]:
 
 
 Caller = Annotated[Principal, Depends(principal_of)]
-LaterCaller = Annotated[Callable[[], Principal], Depends(later_principal_of)]

@@ -1,32 +1,45 @@
 """From a user's row to what the gateway knows of a caller."""
 
+from typing import Any
 from uuid import UUID
 
 import sqlalchemy as sa
-from sqlalchemy.orm import Session
 
 from replicalab.db.accounts import MembershipRow, UserRow
 from replicalab.domain.account_resources import UserRead
 from replicalab.domain.accounts import Principal, Role, Scope
 
+CALLER = (
+    UserRow.id.label("user_id"),
+    UserRow.name.label("user_name"),
+    UserRow.role.label("user_role"),
+    sa.select(sa.func.json_object_agg(MembershipRow.project_id, MembershipRow.role, type_=sa.JSON))
+    .where(MembershipRow.user_id == UserRow.id)
+    .correlate(UserRow)
+    .scalar_subquery()
+    .label("projects"),
+)
+"""What ``principal_of`` must know: columns of a statement on users, for it is asked at every
+request and one statement is one round trip."""
 
-def projects_of(session: Session, user_id: UUID) -> dict[UUID, Role]:
-    """The user's role in every project."""
-    query = sa.select(MembershipRow.project_id, MembershipRow.role)
-    rows = session.execute(query.where(MembershipRow.user_id == user_id))
-    return {row.project_id: row.role for row in rows}
 
-
-def principal_of_user(
-    session: Session, user: UserRow, *, scopes: frozenset[Scope], credential: str
+def principal_of(
+    row: sa.Row[*tuple[Any, ...]], *, scopes: frozenset[Scope], credential: str
 ) -> Principal:
-    """The caller that ``user`` is with a credential of these scopes."""
+    """The caller that a user is with a credential of these scopes.
+
+    Args:
+        row: With the columns ``CALLER``.
+        scopes: Of the credential.
+        credential: What was shown.
+    """
+    projects: dict[str, str] = row.projects or {}
     return Principal(
-        user_id=user.id,
-        name=user.name,
-        role=user.role,
+        user_id=row.user_id,
+        name=row.user_name,
+        role=row.user_role,
         scopes=scopes,
-        projects=projects_of(session, user.id),
+        projects={UUID(project): Role(role) for project, role in projects.items()},
         credential=credential,
     )
 

@@ -16,7 +16,7 @@ from replicalab.domain.accounts import ALL_SCOPES, Principal
 from replicalab.errors import Unauthenticated
 from replicalab.refusals import LoginFailed
 from replicalab_api.identity import audit
-from replicalab_api.identity.callers import principal_of_user, read_user
+from replicalab_api.identity.callers import CALLER, principal_of, read_user
 from replicalab_api.identity.limiter import LoginLimiter
 from replicalab_api.identity.passwords import Passwords
 from replicalab_api.identity.requests import Login
@@ -26,6 +26,17 @@ IDLE = timedelta(hours=12)
 LONGEST = timedelta(days=7)
 SEEN_STEP = timedelta(minutes=5)
 """A busy session writes so often that it lives, not at every request."""
+
+_LIVING = (
+    sa.select(SessionRow.seen_at, NOW.label("now"), *CALLER)
+    .join(UserRow, UserRow.id == SessionRow.user_id)
+    .where(
+        SessionRow.cookie_hmac == sa.bindparam("digest"),
+        SessionRow.expires_at > NOW,
+        SessionRow.seen_at > NOW - IDLE,
+        UserRow.disabled_at.is_(None),
+    )
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,29 +95,26 @@ class Sessions:
         session.add(
             SessionRow(cookie_hmac=self._digest(cookie), user_id=user.id, expires_at=now + LONGEST)
         )
-        caller = principal_of_user(session, user, scopes=ALL_SCOPES, credential="session")
+        row = session.execute(sa.select(*CALLER).where(UserRow.id == user.id)).one()
+        caller = principal_of(row, scopes=ALL_SCOPES, credential="session")
         audit.record(session, replace(caller, request_id=request_id), action, f"user/{user.id}")
         return NewSession(read_user(user), cookie, self.csrf_token(cookie), now + LONGEST)
 
     def principal_of(self, cookie: str) -> Principal:
         """The caller whose browser shows ``cookie``; raises ``Unauthenticated``."""
-        with self._database.transaction() as session:
-            found = session.execute(
-                sa.select(SessionRow, UserRow, NOW)
-                .join(UserRow, UserRow.id == SessionRow.user_id)
-                .where(
-                    SessionRow.cookie_hmac == self._digest(cookie),
-                    SessionRow.expires_at > NOW,
-                    SessionRow.seen_at > NOW - IDLE,
-                    UserRow.disabled_at.is_(None),
+        digest = self._digest(cookie)
+        with self._database.reading() as connection:
+            row = connection.execute(_LIVING, {"digest": digest}).one_or_none()
+        if row is None:
+            raise Unauthenticated("The session has ended.")
+        if row.seen_at < row.now - SEEN_STEP:
+            with self._database.transaction() as session:
+                session.execute(
+                    sa.update(SessionRow)
+                    .where(SessionRow.cookie_hmac == digest)
+                    .values(seen_at=row.now)
                 )
-            ).one_or_none()
-            if found is None:
-                raise Unauthenticated("The session has ended.")
-            row, user, now = found
-            if row.seen_at < now - SEEN_STEP:
-                row.seen_at = now
-            return principal_of_user(session, user, scopes=ALL_SCOPES, credential="session")
+        return principal_of(row, scopes=ALL_SCOPES, credential="session")
 
     def logout(self, caller: Principal, cookie: str) -> None:
         """End a session."""

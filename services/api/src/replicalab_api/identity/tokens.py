@@ -3,6 +3,7 @@
 import hmac
 from collections.abc import Sequence
 from datetime import datetime, timedelta
+from typing import Any
 from uuid import UUID
 
 import sqlalchemy as sa
@@ -23,7 +24,7 @@ from replicalab.refusals import (
     UserNotFound,
 )
 from replicalab_api.identity import audit
-from replicalab_api.identity.callers import principal_of_user
+from replicalab_api.identity.callers import CALLER, principal_of
 from replicalab_api.identity.requests import NewToken
 from replicalab_api.identity.token_text import Pepper, TokenText, prefix_of
 
@@ -31,6 +32,24 @@ GRACE = timedelta(hours=24)
 """So long the secret before a rotation still works, unless it is ended at once."""
 MAX_LIVING = 50
 LIFE_AFTER_ROTATION = timedelta(days=90)
+
+_BEARER = (
+    sa.select(
+        TokenRow.id,
+        TokenRow.secret_hmac,
+        TokenRow.previous_hmac,
+        TokenRow.previous_until,
+        TokenRow.scopes,
+        TokenRow.expires_at,
+        TokenRow.revoked_at,
+        TokenRow.last_used_at,
+        UserRow.disabled_at,
+        NOW.label("now"),
+        *CALLER,
+    )
+    .join(UserRow, UserRow.id == TokenRow.user_id)
+    .where(TokenRow.public_id == sa.bindparam("public_id"))
+)
 
 
 def _now(session: Session) -> datetime:
@@ -154,27 +173,30 @@ class Tokens:
         if token is None:
             raise Unauthenticated("The token is not valid.")
         digest = self._digest(token)
-        with self._database.transaction() as session:
-            found = session.execute(
-                sa.select(TokenRow, UserRow, NOW)
-                .join(UserRow, UserRow.id == TokenRow.user_id)
-                .where(TokenRow.public_id == token.public_id)
-            ).one_or_none()
-            if found is None:
-                raise Unauthenticated("The token is not valid.")
-            row, user, now = found
-            is_present = hmac.compare_digest(row.secret_hmac, digest)
-            is_previous = hmac.compare_digest(row.previous_hmac or b"", digest)
-            is_in_use = row.revoked_at is None and user.disabled_at is None
-            if not (is_present or is_previous) or not is_in_use:
-                raise Unauthenticated("The token is not valid.")
-            ends_at = row.expires_at if is_present else row.previous_until
-            if ends_at is None or ends_at <= now:
-                raise TokenExpired("The token has expired.")
-            _note_use(row, now)
-            scopes = frozenset(Scope(scope) for scope in row.scopes)
-            credential = f"token:{row.public_id}"
-            return principal_of_user(session, user, scopes=scopes, credential=credential)
+        with self._database.reading() as connection:
+            row = connection.execute(_BEARER, {"public_id": token.public_id}).one_or_none()
+        if row is None:
+            raise Unauthenticated("The token is not valid.")
+        is_present = hmac.compare_digest(row.secret_hmac, digest)
+        is_previous = hmac.compare_digest(row.previous_hmac or b"", digest)
+        is_in_use = row.revoked_at is None and row.disabled_at is None
+        if not (is_present or is_previous) or not is_in_use:
+            raise Unauthenticated("The token is not valid.")
+        ends_at = row.expires_at if is_present else row.previous_until
+        if ends_at is None or ends_at <= row.now:
+            raise TokenExpired("The token has expired.")
+        self._note_use(row)
+        scopes = frozenset(Scope(scope) for scope in row.scopes)
+        return principal_of(row, scopes=scopes, credential=f"token:{token.public_id}")
+
+    def _note_use(self, row: sa.Row[*tuple[Any, ...]]) -> None:
+        """To the hour: a busy token must not write at every request, nor tell when it is used."""
+        hour = row.now.replace(minute=0, second=0, microsecond=0)
+        if row.last_used_at is None or row.last_used_at < hour:
+            with self._database.transaction() as session:
+                session.execute(
+                    sa.update(TokenRow).where(TokenRow.id == row.id).values(last_used_at=hour)
+                )
 
     def _digest(self, text: TokenText) -> bytes:
         return self._pepper.digest("token", f"{text.public_id}_{text.secret}")
@@ -186,13 +208,6 @@ class Tokens:
         number = session.execute(sa.select(sa.func.count()).where(living)).scalar_one()
         if number >= MAX_LIVING:
             raise TooManyTokens(f"There are {number} living tokens.")
-
-
-def _note_use(row: TokenRow, now: datetime) -> None:
-    """To the hour: a busy token must not write at every request, nor tell when it is used."""
-    hour = now.replace(minute=0, second=0, microsecond=0)
-    if row.last_used_at is None or row.last_used_at < hour:
-        row.last_used_at = hour
 
 
 def _with_secret(row: TokenRow, text: TokenText) -> NewTokenRead:
