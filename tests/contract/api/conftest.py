@@ -43,6 +43,7 @@ from replicalab_api.datasets.routes import router as datasets_router
 from replicalab_api.experiments.changes import router as changes_router
 from replicalab_api.experiments.examples import SMALL_STUDY
 from replicalab_api.experiments.exports import router as exports_router
+from replicalab_api.experiments.looks import Looks
 from replicalab_api.experiments.news import News
 from replicalab_api.experiments.routes import router as experiments_router
 from replicalab_api.experiments.visible import LabExperiments
@@ -165,6 +166,7 @@ def app(
     accounts: AccountServices,
     limits: LimitSettings,
 ) -> FastAPI:
+    experiments = Experiments(database, ArtifactStore(objects))
     return build_app(
         authentication=Authentication(accounts.accounts, RULES, RateLimits(LocalBuckets(), limits)),
         probes=[health_router],
@@ -183,10 +185,9 @@ def app(
         ],
         state={
             "experiments": LabExperiments(
-                Experiments(database, ArtifactStore(objects)),
-                Restorations(database, ArtifactStore(objects)),
-                database,
+                experiments, Restorations(database, ArtifactStore(objects)), database
             ),
+            "looks": Looks(experiments),
             "workers": LabWorkers(database),
             "accounts": accounts,
             "generators": LabImports(Generators(database, ArtifactStore(objects)), database),

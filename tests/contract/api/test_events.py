@@ -4,11 +4,13 @@ import json
 import threading
 import time
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import pytest
 import sqlalchemy as sa
 from fastapi.testclient import TestClient
+from httpx import Client
 
 from replicalab.db.database import Database
 from replicalab.domain.tasks import Queue
@@ -143,6 +145,34 @@ def test_a_hold_and_a_change_of_priority_are_news(
     assert time.monotonic() - began < 10, "nobody woke the stream"
     changes = [e["data"]["data"] for e in events if e["event"] == "experiment-change"]
     assert changes == [{"is_held": True}, {"is_held": False}, {"priority": "background"}]
+
+
+def test_many_who_watch_see_everything_once_and_share_the_looks(
+    client: TestClient,
+    server: str,
+    submitted: str,
+    run_all_tasks: Callable[[], None],
+    statements: list[str],
+) -> None:
+    watchers = 20
+    with ThreadPoolExecutor(watchers) as pool, Client(base_url=server, timeout=30) as http:
+        http.headers = client.headers
+        begun = threading.Barrier(watchers + 1)
+
+        def watch() -> list[str]:
+            with http.stream("GET", f"{submitted}/events") as response:
+                begun.wait(10)
+                return [event["id"] for event in events_of(response.iter_lines()) if "id" in event]
+
+        watching = [pool.submit(watch) for _ in range(watchers)]
+        begun.wait(10)
+        statements.clear()
+        run_all_tasks()
+        seen = [each.result(30) for each in watching]
+    everything = [event["id"] for event in read(client, submitted) if "id" in event]
+    assert seen == [everything] * watchers
+    looks = [each for each in statements if "FROM events" in each and "LIMIT" in each]
+    assert 0 < len(looks) < watchers * len(everything) / 10, "everybody looks for themselves"
 
 
 def test_streams_cost_nothing_while_others_have_news(

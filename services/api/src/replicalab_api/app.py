@@ -24,6 +24,7 @@ from replicalab_api.accounts.routers import account_routers, login_router, provi
 from replicalab_api.datasets.routes import router as datasets_router
 from replicalab_api.experiments.changes import router as changes_router
 from replicalab_api.experiments.exports import router as exports_router
+from replicalab_api.experiments.looks import Looks
 from replicalab_api.experiments.news import News
 from replicalab_api.experiments.routes import router as experiments_router
 from replicalab_api.experiments.visible import LabExperiments
@@ -127,17 +128,15 @@ def gateway(settings: GatewaySettings, database: Database, wakeups: Wakeups) -> 
     buckets = SturdyBuckets(SharedBuckets(broker_url))
     accounts = _accounts(settings, database, buckets)
     limits = RateLimits(buckets, settings.limits)
+    experiments = Experiments(database, artifacts, most_open_tasks=settings.limits.open_tasks)
     return build_app(
         authentication=Authentication(accounts.accounts, RULES, limits),
         probes=[health_router],
         open_routers=[login_router, provider_router],
         protected_routers=PROTECTED,
         state={
-            "experiments": LabExperiments(
-                Experiments(database, artifacts, most_open_tasks=settings.limits.open_tasks),
-                Restorations(database, artifacts),
-                database,
-            ),
+            "experiments": LabExperiments(experiments, Restorations(database, artifacts), database),
+            "looks": Looks(experiments),
             "workers": LabWorkers(database),
             "accounts": accounts,
             "generators": LabImports(Generators(database, artifacts), database),

@@ -14,6 +14,7 @@ from replicalab.domain.artifacts import ArtifactRef
 from replicalab.domain.priorities import Priority
 from replicalab.domain.resources import (
     ArtifactRead,
+    EventRead,
     ExperimentPage,
     ExperimentRead,
     ExperimentSummary,
@@ -133,6 +134,17 @@ class Experiments:
         """As ``get``, and whose it is: what is asked most often, in one round trip."""
         with self._database.reading() as connection:
             return snapshot_of(connection, experiment_id, self._speeds)
+
+    def look(
+        self, experiment_id: UUID, *, after: int, limit: int
+    ) -> tuple[Snapshot, Sequence[EventRead]]:
+        """How it stands, then at most ``limit`` events with ids above ``after``, rising.
+
+        In this order a terminal state's last event is never missed.
+        """
+        with self._database.transaction() as session:
+            found = snapshot_of(session, experiment_id, self._speeds)
+            return found, details.events_of(session, experiment_id, after=after, limit=limit)
 
     def list(
         self,

@@ -6,6 +6,7 @@ from typing import Annotated
 from fastapi import Depends, Request
 
 from replicalab.storage.objects import ObjectStore
+from replicalab_api.experiments.looks import Looks
 from replicalab_api.experiments.service import ExperimentStore
 from replicalab_api.experiments.visible import LabExperiments
 from replicalab_api.http.authentication import Caller, later_principal_of, principal_of
@@ -47,7 +48,13 @@ async def _wakeups(request: Request) -> Wakeups:
     return wakeups
 
 
+async def _looks(request: Request) -> Looks:
+    looks: Looks = request.app.state.looks
+    return looks
+
+
 LaterExperiments = Annotated[Callable[[], ExperimentStore], Depends(_later_experiments)]
+LooksOfApp = Annotated[Looks, Depends(_looks)]
 WakeupsOfApp = Annotated[Wakeups, Depends(_wakeups)]
 Objects = Annotated[ObjectStore, Depends(_objects)]
 DamagesOfApp = Annotated[Damages, Depends(_damages)]

@@ -25,6 +25,7 @@ from replicalab_api.experiments.dependencies import (
     DamagesOfApp,
     Experiments,
     LaterExperiments,
+    LooksOfApp,
     Objects,
     WakeupsOfApp,
     stream_place,
@@ -264,6 +265,7 @@ def stream_events(
     experiment_id: Annotated[UUID, Depends(_existing)],
     query: Annotated[EventsQuery, Query()],
     experiments: LaterExperiments,
+    looks: LooksOfApp,
     wakeups: WakeupsOfApp,
     last_event_id: Annotated[
         int | None,
@@ -278,7 +280,7 @@ def stream_events(
     """
     after = query.after if last_event_id is None else last_event_id
     return StreamingResponse(
-        streams.follow(experiments, wakeups, experiment_id, after),
+        streams.follow(experiments, looks, wakeups, experiment_id, after),
         media_type="text/event-stream",
         # Proxies that collect answers would hold the stream back.
         headers={"X-Accel-Buffering": "no"},

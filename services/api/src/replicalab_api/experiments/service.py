@@ -11,7 +11,6 @@ from replicalab.domain.exports import Included
 from replicalab.domain.priorities import Priority
 from replicalab.domain.resources import (
     ArtifactRead,
-    EventRead,
     ExperimentPage,
     ExperimentRead,
     PlanRead,
@@ -21,6 +20,7 @@ from replicalab.domain.resources import (
 from replicalab.domain.specs import ExperimentSpec, TrainingSpec
 from replicalab.domain.states import ExperimentState
 from replicalab.domain.tasks import TaskKey
+from replicalab.engine.snapshots import Snapshot
 from replicalab_api.http.cursors import CursorCodec
 
 
@@ -128,10 +128,8 @@ class ExperimentStore(Protocol):
             Forbidden: The caller may only look at the project.
         """
 
-    def look(
-        self, experiment_id: UUID, *, after: int, limit: int
-    ) -> tuple[ExperimentRead, Sequence[EventRead]]:
-        """How it stands, and at most ``limit`` events with ids above ``after``, rising."""
+    def check(self, found: Snapshot) -> None:
+        """Raise ``ExperimentNotFound`` unless the caller sees what was ``found``."""
 
 
 def list_page(

@@ -2,16 +2,16 @@
 
 import asyncio
 import logging
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator, Callable
 from uuid import UUID
 
 from fastapi.concurrency import run_in_threadpool
 from fastapi.sse import KEEPALIVE_COMMENT, format_sse_event
 
-from replicalab.domain.resources import EventRead, ExperimentRead
-from replicalab.domain.states import ExperimentState
+from replicalab.engine.snapshots import Snapshot
 from replicalab.errors import NotFound, Unauthenticated, Unavailable
 from replicalab.refusals import Forbidden
+from replicalab_api.experiments.looks import Looks
 from replicalab_api.experiments.service import ExperimentStore
 from replicalab_api.http.conditional import etag_of, is_fresh
 from replicalab_api.http.wakeups import Wakeups
@@ -22,24 +22,20 @@ PAUSE_SECONDS = 0.2
 SILENCE_SECONDS = 15.0
 """Longest time between two looks: news may be lost, and a credential may have ended."""
 
-PAGE_EVENTS = 200
 RETRY_MILLISECONDS = 2000
-SNAPSHOT = "experiment"
-
-
-def _is_last(event: EventRead) -> bool:
-    return (
-        event.kind == "experiment-state" and ExperimentState(str(event.data["state"])).is_terminal
-    )
 
 
 async def follow(
-    see: Callable[[], ExperimentStore], wakeups: Wakeups, experiment_id: UUID, after: int
+    see: Callable[[], ExperimentStore],
+    looks: Looks,
+    wakeups: Wakeups,
+    experiment_id: UUID,
+    after: int,
 ) -> AsyncIterator[bytes]:
     """Everything after event ``after``, and a snapshot whenever progress has moved.
 
     ``see`` gives what the caller may see at each look: the stream outlives neither a credential
-    nor a membership.
+    nor a membership. What there is to see is read once for all who watch from the same event.
 
     Events carry ids and can be resumed from. Snapshots (``event: experiment``) carry none, since
     only the newest counts. The stream ends with the event that ends the experiment, at the
@@ -47,44 +43,27 @@ async def follow(
     but one page of events.
     """
 
-    def look(after: int) -> tuple[ExperimentRead, Sequence[EventRead]]:
-        return see().look(experiment_id, after=after, limit=PAGE_EVENTS)
+    def admit(found: Snapshot) -> None:
+        see().check(found)
 
-    shown: ExperimentRead | None = None
+    shown = b""
     yield format_sse_event(retry=RETRY_MILLISECONDS)
     with wakeups.watch(experiment_id) as watch:
         while not wakeups.is_closing:
             try:
-                snapshot, events = await run_in_threadpool(look, after)
+                look = await looks.at(experiment_id, after, since=watch.told_at)
+                await run_in_threadpool(admit, look.found)
             except (Unavailable, Unauthenticated, Forbidden, NotFound) as error:
                 logger.warning("event stream ends: %s", error.detail)
                 return
-            frames = _frames(None if snapshot == shown else snapshot, events)
+            frames = [*([look.snapshot] if look.snapshot != shown else []), *look.events]
             for frame in frames or [KEEPALIVE_COMMENT]:
                 yield frame
-            if _is_over(snapshot, events):
+            if look.is_over:
                 return
-            shown, after = snapshot, events[-1].id if events else after
-            if len(events) < PAGE_EVENTS:
+            shown, after = look.snapshot, after if look.last_id is None else look.last_id
+            if not look.is_full:
                 await watch.wait(SILENCE_SECONDS, pause_seconds=PAUSE_SECONDS)
-
-
-def _frames(snapshot: ExperimentRead | None, events: Sequence[EventRead]) -> list[bytes]:
-    """What a look gives to say; what happened after the end of the experiment is left out."""
-    frames: list[bytes] = []
-    if snapshot is not None:
-        frames.append(format_sse_event(event=SNAPSHOT, data_str=snapshot.model_dump_json()))
-    for event in events:
-        data = event.model_dump_json()
-        frames.append(format_sse_event(event=event.kind, id=str(event.id), data_str=data))
-        if _is_last(event):
-            break
-    return frames
-
-
-def _is_over(snapshot: ExperimentRead, events: Sequence[EventRead]) -> bool:
-    has_read_all = snapshot.state.is_terminal and len(events) < PAGE_EVENTS
-    return has_read_all or any(map(_is_last, events))
 
 
 async def read_when_settled(

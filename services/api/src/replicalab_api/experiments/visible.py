@@ -17,7 +17,6 @@ from replicalab.domain.exports import Included
 from replicalab.domain.priorities import Priority
 from replicalab.domain.resources import (
     ArtifactRead,
-    EventRead,
     ExperimentPage,
     ExperimentRead,
     PlanRead,
@@ -27,10 +26,10 @@ from replicalab.domain.resources import (
 from replicalab.domain.specs import AnySpec, ExperimentSpec, TrainingSpec
 from replicalab.domain.states import ExperimentState
 from replicalab.domain.tasks import TaskKey
-from replicalab.engine.details import events_of
 from replicalab.engine.experiments import Experiments
 from replicalab.engine.exports import export_of
 from replicalab.engine.restoring import Restorations
+from replicalab.engine.snapshots import Snapshot
 from replicalab.errors import IllegalTransition
 from replicalab.refusals import PreconditionFailed
 from replicalab_api.experiments.visibility import authorise, is_only_administered, note_reading
@@ -106,13 +105,18 @@ class VisibleExperiments:
     def get(self, experiment_id: UUID) -> ExperimentRead:
         """The experiment."""
         found = self._experiments.find(experiment_id)
+        self.check(found)
+        return found.experiment
+
+    def check(self, found: Snapshot) -> None:
+        """Raise ``ExperimentNotFound`` unless the caller sees what was ``found``."""
         shown, caller = found.experiment, self._caller
-        if experiment_id not in self._seen:
-            if is_only_administered(caller, experiment_id, found.owner_id, shown.project_id):
-                with self._database.transaction() as session:
-                    note_reading(session, caller, experiment_id)
-            self._seen.add(experiment_id)
-        return shown
+        if shown.id in self._seen:
+            return
+        if is_only_administered(caller, shown.id, found.owner_id, shown.project_id):
+            with self._database.transaction() as session:
+                note_reading(session, caller, shown.id)
+        self._seen.add(shown.id)
 
     def list(
         self,
@@ -248,24 +252,11 @@ class VisibleExperiments:
         )
         return self._experiments.get(experiment_id), is_known
 
-    def look(
-        self, experiment_id: UUID, *, after: int, limit: int
-    ) -> tuple[ExperimentRead, Sequence[EventRead]]:
-        """How it stands, then what happened: a terminal state's last event is never missed."""
-        with self._database.transaction() as session:
-            self._see(session, experiment_id)
-            snapshot = self._experiments.read(session, experiment_id)
-            return snapshot, events_of(session, experiment_id, after=after, limit=limit)
-
     def _must_see(self, experiment_id: UUID) -> None:
         """Raise ``ExperimentNotFound`` unless the caller sees it; asked once a request."""
         if experiment_id not in self._seen:
             with self._database.transaction() as session:
-                self._see(session, experiment_id)
-
-    def _see(self, session: Session, experiment_id: UUID) -> None:
-        if experiment_id not in self._seen:
-            authorise(session, self._caller, experiment_id, for_change=False)
+                authorise(session, self._caller, experiment_id, for_change=False)
             self._seen.add(experiment_id)
 
     def _must_change(self, experiment_id: UUID, action: str) -> Callable[[Session], None]:

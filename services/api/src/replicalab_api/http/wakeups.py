@@ -11,13 +11,18 @@ class Watch:
     """The news of one thing, for one who waits for them again and again.
 
     News that come while the watcher looks are not lost: the next wait returns at once.
+
+    Attributes:
+        told_at: When there were news the last time, or the watch began, by the loop's clock.
     """
 
     def __init__(self) -> None:
         self._news = asyncio.Event()
+        self.told_at = asyncio.get_running_loop().time()
 
     def tell(self) -> None:
         """There are news; called in the event loop."""
+        self.told_at = asyncio.get_running_loop().time()
         self._news.set()
 
     async def wait(self, timeout_seconds: float, *, pause_seconds: float = 0.0) -> None:
