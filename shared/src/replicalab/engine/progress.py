@@ -10,7 +10,7 @@ import sqlalchemy as sa
 from sqlalchemy.dialects.postgresql import aggregate_order_by
 from sqlalchemy.orm import Session
 
-from replicalab.db.tables import EXPERIMENT_TASKS, EXPERIMENTS, TASK_LEASES, TASKS
+from replicalab.db.tables import EXPERIMENT_TASKS, EXPERIMENTS, TASK_LEASES, TASKS, constant
 from replicalab.domain.resources import Progress
 from replicalab.domain.states import TaskState
 from replicalab.domain.tasks import QUEUES, TaskKind
@@ -167,7 +167,7 @@ def _speed_of(kind: TaskKind) -> sa.Select[TaskKind, float | None]:
         sa.select(TASKS.c.seconds, TASKS.c.work)
         .where(
             TASKS.c.kind == kind,
-            TASKS.c.state == TaskState.SUCCEEDED,
+            TASKS.c.state == constant(TaskState.SUCCEEDED),
             TASKS.c.seconds.is_not(None),  # imported ones ran elsewhere
         )
         .order_by(TASKS.c.id.desc())
