@@ -9,8 +9,10 @@ from replicalab.engine.progress import TaskStanding, eta_seconds, progress_of
 from replicalab.errors import ArtifactCorrupt, InvalidImageSet, OutOfMemory, StoreUnavailable
 
 
-def standing(kind: TaskKind, state: TaskState, work: float, progress: float = 0) -> TaskStanding:
-    return TaskStanding(kind, state, work, progress, "")
+def standing(
+    kind: TaskKind, state: TaskState, work: float, progress: float = 0, number: int = 1
+) -> TaskStanding:
+    return TaskStanding(kind, state, work, progress, "", number)
 
 
 RECONSTRUCTIONS = [
@@ -58,6 +60,17 @@ def test_progress_does_not_jump_when_a_speed_is_measured() -> None:
     tasks = [*RECONSTRUCTIONS, standing(TaskKind.TRAIN_CLASSIFIER, TaskState.QUEUED, 1000)]
     before = progress_of(tasks, {}).fraction
     assert progress_of(tasks, {TaskKind.RECONSTRUCT: 9.0}).fraction == before
+
+
+def test_tasks_that_are_alike_count_together_as_they_do_by_themselves() -> None:
+    states = [TaskState.SUCCEEDED, TaskState.RUNNING, TaskState.QUEUED]
+    apart = [standing(TaskKind.RECONSTRUCT, state, 10, 0.25) for state in states for _ in range(4)]
+    together = [standing(TaskKind.RECONSTRUCT, state, 40, 0.25, number=4) for state in states]
+    speeds = {TaskKind.RECONSTRUCT: 0.1}
+    progress, same = progress_of(together, speeds), progress_of(apart, speeds)
+    assert progress.fraction == pytest.approx(same.fraction)
+    assert progress.model_copy(update={"fraction": same.fraction}) == same
+    assert progress.stage == "reconstruct 5/12"
 
 
 def test_the_stage_names_what_runs() -> None:

@@ -47,13 +47,23 @@ been measured for the kinds that make up most of what is left, or when little is
 
 @dataclass(frozen=True, slots=True)
 class TaskStanding:
-    """What progress must know of one task."""
+    """What progress must know of tasks of one kind in one state.
+
+    Attributes:
+        kind: Theirs.
+        state: Theirs.
+        work: Of all of them.
+        progress: Which share of it is done, in [0, 1].
+        stage: What the first of them that says so does.
+        number: How many they are.
+    """
 
     kind: TaskKind
     state: TaskState
     work: float
     progress: float
     stage: str
+    number: int = 1
 
 
 class Speeds:
@@ -74,37 +84,57 @@ class Speeds:
             return self._measured
 
 
-STANDINGS = (
+def _of_each(value: sa.ColumnElement[Any]) -> aggregate_order_by[Any]:
+    """Values in the order planned, so that sums of the same numbers are always the same."""
+    return aggregate_order_by(value, EXPERIMENT_TASKS.c.position)
+
+
+_ALIKE = (
     sa.select(
-        sa.func.json_agg(
-            aggregate_order_by(
-                sa.func.json_build_array(
-                    TASKS.c.kind,
-                    TASKS.c.state,
-                    TASKS.c.work,
-                    sa.func.coalesce(TASK_LEASES.c.progress, 0.0),
-                    sa.func.coalesce(TASK_LEASES.c.stage, ""),
-                ),
-                EXPERIMENT_TASKS.c.position,
-            ),
-            type_=sa.JSON,
-        )
+        TASKS.c.kind,
+        TASKS.c.state,
+        sa.func.sum(_of_each(TASKS.c.work)).label("work"),
+        sa.func.sum(_of_each(TASKS.c.work * TASK_LEASES.c.progress)).label("work_done"),
+        sa.func.array_agg(_of_each(TASK_LEASES.c.stage), type_=sa.ARRAY(sa.String))
+        .filter(TASK_LEASES.c.stage != "")
+        .label("stages"),
+        sa.func.count().label("number"),
+        sa.func.min(EXPERIMENT_TASKS.c.position).label("position"),
     )
     .select_from(EXPERIMENT_TASKS)
     .join(TASKS, TASKS.c.id == EXPERIMENT_TASKS.c.task_id)
     .outerjoin(TASK_LEASES, TASK_LEASES.c.task_id == TASKS.c.id)
     .where(EXPERIMENT_TASKS.c.experiment_id == EXPERIMENTS.c.id)
     .correlate(EXPERIMENTS)
-    .scalar_subquery()
+    .group_by(TASKS.c.kind, TASKS.c.state)
+    .subquery()
 )
-"""The tasks of an experiment, in the order planned: a column of statements on experiments."""
+STANDINGS = sa.select(
+    sa.func.json_agg(
+        aggregate_order_by(
+            sa.func.json_build_array(
+                _ALIKE.c.kind,
+                _ALIKE.c.state,
+                _ALIKE.c.work,
+                sa.func.coalesce(_ALIKE.c.work_done / sa.func.nullif(_ALIKE.c.work, 0.0), 0.0),
+                sa.func.coalesce(_ALIKE.c.stages[1], ""),
+                _ALIKE.c.number,
+            ),
+            _ALIKE.c.position,
+        ),
+        type_=sa.JSON,
+    )
+).scalar_subquery()
+"""How the tasks of an experiment stand, by kind and state: a column of statements on experiments.
+
+However many tasks there are, few numbers come of them.
+"""
 
 
-def standings_of(tasks: Sequence[Sequence[Any]] | None) -> list[TaskStanding]:
-    """The tasks that ``STANDINGS`` has found; None where there are none."""
+def standings_of(found: Sequence[Sequence[Any]] | None) -> list[TaskStanding]:
+    """What ``STANDINGS`` has found; None where there are no tasks."""
     return [
-        TaskStanding(TaskKind(kind), TaskState(state), work, progress, stage)
-        for kind, state, work, progress, stage in tasks or ()
+        TaskStanding(TaskKind(kind), TaskState(state), *rest) for kind, state, *rest in found or ()
     ]
 
 
@@ -114,8 +144,8 @@ def progress_of(tasks: Sequence[TaskStanding], measured: Mapping[TaskKind, float
     left = sum(_seconds(task, {}) * (1 - _done(task)) for task in tasks)
     fraction = 1 - left / total if total else 1.0
     return Progress(
-        tasks_total=len(tasks),
-        tasks_done=sum(task.state is TaskState.SUCCEEDED for task in tasks),
+        tasks_total=sum(task.number for task in tasks),
+        tasks_done=_succeeded(tasks),
         fraction=min(max(fraction, 0.0), 1.0),
         stage=_stage(tasks),
         eta_seconds=eta_seconds(tasks, measured),
@@ -138,8 +168,12 @@ def eta_seconds(tasks: Sequence[TaskStanding], measured: Mapping[TaskKind, float
     for task in left:
         queue = QUEUES[task.kind]
         by_queue[queue] = by_queue.get(queue, 0.0) + seconds[id(task)]
-        running[queue] = running.get(queue, 0) + (task.state is TaskState.RUNNING)
+        running[queue] = running.get(queue, 0) + task.number * (task.state is TaskState.RUNNING)
     return max((by_queue[queue] / max(running[queue], 1) for queue in by_queue), default=0.0)
+
+
+def _succeeded(tasks: Sequence[TaskStanding]) -> int:
+    return sum(task.number for task in tasks if task.state is TaskState.SUCCEEDED)
 
 
 def _done(task: TaskStanding) -> float:
@@ -155,9 +189,11 @@ def _stage(tasks: Sequence[TaskStanding]) -> str:
     parts = []
     for kind in dict.fromkeys(t.kind for t in tasks if t.state is TaskState.RUNNING):
         alike = [task for task in tasks if task.kind is kind]
-        done = sum(task.state is TaskState.SUCCEEDED for task in alike)
+        total = sum(task.number for task in alike)
         details = next((t.stage for t in alike if t.state is TaskState.RUNNING and t.stage), "")
-        parts.append(f"{kind} {done + 1}/{len(alike)}" + (f": {details}" if details else ""))
+        parts.append(
+            f"{kind} {_succeeded(alike) + 1}/{total}" + (f": {details}" if details else "")
+        )
     return ", ".join(parts)
 
 
