@@ -105,6 +105,13 @@ MUTANTS = (
         EXPERIMENTS,
     ),
     Mutant(
+        "nobody makes a task in another version than its key says",
+        ENGINE / "claiming.py",
+        "            is_made_by(claimant),\n",
+        "",
+        "tests/integration/engine/test_versions.py",
+    ),
+    Mutant(
         "what failed on one node is tried on another",
         ENGINE / "claiming.py",
         "            ~may_run_elsewhere(worker),\n",

@@ -1,12 +1,18 @@
 """Who runs tasks, and taking a worker out of service."""
 
+from dataclasses import replace
+
 import pytest
 from fastapi.testclient import TestClient
+from rich.console import Console
 
+from replicalab.cli.workers import show_workers
 from replicalab.client.backoff import Backoff
 from replicalab.client.lab import Lab
 from replicalab.db.database import Database
-from replicalab.domain.tasks import Queue
+from replicalab.domain.kind_versions import KIND_VERSIONS
+from replicalab.domain.tasks import Queue, TaskKind
+from replicalab.engine.versions import PROTOCOL
 from replicalab.engine.workers import Node, Workers
 from replicalab.refusals import WorkerNotFound
 
@@ -51,3 +57,14 @@ def test_both_are_in_the_audit_log(lab: Lab, client: TestClient, database: Datab
 def test_nobody_is_not_found(lab: Lab) -> None:
     with pytest.raises(WorkerNotFound):
         lab.workers.drain("worker@nowhere")
+
+
+def test_a_worker_of_another_version_is_shown_as_such(lab: Lab, database: Database) -> None:
+    older = {**KIND_VERSIONS, TaskKind.RECONSTRUCT: KIND_VERSIONS[TaskKind.RECONSTRUCT] - 1}
+    Workers(database).see(replace(NODE, kinds=older))
+    (worker,) = lab.workers.list()
+    assert worker.unlike_kinds == (TaskKind.RECONSTRUCT,)
+    assert worker.protocol == PROTOCOL
+    console = Console(record=True, width=200)
+    show_workers(console, [worker])
+    assert "not for: reconstruct" in console.export_text()

@@ -14,6 +14,8 @@ from sqlalchemy.orm import Mapped, mapped_column
 from replicalab.db.accounts import ProjectRow, UserRow
 from replicalab.db.datasets import DatasetRow as DatasetRow
 from replicalab.db.generators import GeneratorRow as GeneratorRow
+from replicalab.db.installation import InstallationRow as InstallationRow
+from replicalab.db.installation import WorkerRow as WorkerRow
 from replicalab.db.schema import NOW as NOW
 from replicalab.db.schema import Base as Base
 from replicalab.db.storage import DamageRow as DamageRow
@@ -70,6 +72,7 @@ class TaskRow(Base):
     key: Mapped[str] = mapped_column(sa.String(64))
     generation: Mapped[int] = mapped_column(default=1)
     kind: Mapped[TaskKind]
+    kind_version: Mapped[int | None]
     queue: Mapped[Queue]
     params: Mapped[dict[str, Any]]
     inputs: Mapped[list[dict[str, Any]]]
@@ -125,6 +128,11 @@ class TaskRow(Base):
         ),
         sa.Index("ix_tasks_open", "owner", postgresql_where=sa.text("ended_at IS NULL")),
         sa.Index("ix_tasks_pace", "queue", "id", postgresql_where=sa.text("state = 'succeeded'")),
+        sa.Index(
+            "ix_tasks_unversioned",
+            "id",
+            postgresql_where=sa.text("kind_version IS NULL AND ended_at IS NULL"),
+        ),
         sa.Index("ix_tasks_retry", "not_before", postgresql_where=sa.text("state = 'retry-wait'")),
         sa.Index("ix_tasks_speed", "kind", "id", postgresql_where=sa.text("state = 'succeeded'")),
         sa.CheckConstraint("(state = 'running') = (worker IS NOT NULL)", name="running_has_worker"),
@@ -185,22 +193,6 @@ class UsageRow(Base):
     decayed_seconds: Mapped[float] = mapped_column(default=0.0)
     counted_at: Mapped[datetime] = mapped_column(server_default=NOW)
     quota_seconds: Mapped[float | None]
-
-
-class WorkerRow(Base):
-    """A machine that runs tasks; ``streak`` counts losses in a row while others succeed."""
-
-    __tablename__ = "workers"
-
-    node: Mapped[str] = mapped_column(primary_key=True)
-    queue: Mapped[Queue]
-    version: Mapped[str]
-    device: Mapped[str]
-    first_seen_at: Mapped[datetime] = mapped_column(server_default=NOW)
-    last_seen_at: Mapped[datetime] = mapped_column(server_default=NOW)
-    streak: Mapped[int] = mapped_column(default=0)
-    drained_at: Mapped[datetime | None]
-    drain_reason: Mapped[str | None]
 
 
 class AttemptRow(Base):

@@ -45,6 +45,7 @@ _ENGINE: Mapping[str, str] = {
     models.EventRow.__tablename__: _APPEND,
     models.UsageRow.__tablename__: _KEEP,
     models.WorkerRow.__tablename__: _KEEP,
+    models.InstallationRow.__tablename__: "SELECT",
 }
 """What moving tasks needs."""
 

@@ -37,6 +37,17 @@ class WorkerRead(Resource):
     node: str
     queue: Queue
     version: str
+    protocol: int | None = Field(
+        default=None, description="Rules of the engine it follows; null: it is too old to say."
+    )
+    kinds: dict[str, int] | None = Field(
+        default=None, description="Versions of the kinds that it makes; null: it does not say."
+    )
+    unlike_kinds: tuple[TaskKind, ...] = Field(
+        default=(),
+        description="Kinds of its queue that it does not make as this gateway plans them: such "
+        "tasks are left to other workers.",
+    )
     device: str
     first_seen_at: datetime
     last_seen_at: datetime

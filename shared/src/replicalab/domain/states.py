@@ -36,7 +36,7 @@ _OPEN_ENDS = frozenset({TaskState.CANCELLED})
 
 TRANSITIONS: Mapping[TaskState, frozenset[TaskState]] = {
     TaskState.BLOCKED: frozenset({TaskState.QUEUED, TaskState.UPSTREAM_FAILED}) | _OPEN_ENDS,
-    TaskState.QUEUED: frozenset({TaskState.RUNNING}) | _OPEN_ENDS,
+    TaskState.QUEUED: frozenset({TaskState.RUNNING, TaskState.FAILED}) | _OPEN_ENDS,
     TaskState.RUNNING: frozenset(
         {
             TaskState.QUEUED,

@@ -20,15 +20,20 @@ from replicalab.domain.states import ExperimentState, TaskState
 from replicalab.engine.checkpoints import newest_checkpoint
 from replicalab.engine.claimed import ClaimedTask, params_of, resolve_inputs
 from replicalab.engine.journal import Journal
+from replicalab.engine.versions import Claimant, is_made_by
 from replicalab.engine.workers import is_drained, may_run_elsewhere
 
 
 def take(
-    session: Session, task_id: int, worker: str, *, lease_seconds: float
+    session: Session, task_id: int, claimant: Claimant, *, lease_seconds: float
 ) -> ClaimedTask | None:
-    """Let ``worker`` run the task for ``lease_seconds`` (T2); None when it is not to be had."""
+    """Let ``claimant`` run the task for ``lease_seconds`` (T2); None when it is not to be had.
+
+    Raises:
+        pydantic.ValidationError: This program cannot read it; the transaction must not commit.
+    """
     claim = {"task": task_id, "lease_seconds": lease_seconds}
-    row = session.execute(_claim(worker), claim).one_or_none()
+    row = session.execute(_claim(claimant), claim).one_or_none()
     if row is None:
         return None
     task = ClaimedTask(
@@ -40,7 +45,7 @@ def take(
         checkpoint=newest_checkpoint(session, row.key) if row.has_checkpoint else None,
     )
     journal = Journal()
-    journal.task(task_id, "task-state", state=TaskState.RUNNING.value, worker=worker)
+    journal.task(task_id, "task-state", state=TaskState.RUNNING.value, worker=claimant.worker)
     for experiment_id in row.started or ():
         journal.experiment(experiment_id, "experiment-state", state=ExperimentState.RUNNING.value)
     journal.write(session)
@@ -48,8 +53,9 @@ def take(
 
 
 @cache
-def _claim(worker: str) -> sa.Select[Any]:
+def _claim(claimant: Claimant) -> sa.Select[Any]:
     """The task, its lease, its attempt, and the experiments that begin to run with it."""
+    worker = claimant.worker
     claimed = (
         sa.update(TASKS)
         .where(
@@ -57,6 +63,7 @@ def _claim(worker: str) -> sa.Select[Any]:
             TASKS.c.state == constant(TaskState.QUEUED),
             TASKS.c.cancel_requested.is_(False),
             TASKS.c.held.is_(False),
+            is_made_by(claimant),
             ~is_drained(worker),
             ~may_run_elsewhere(worker),
         )

@@ -25,6 +25,7 @@ class FailureClass(StrEnum):
     STALLED = "stalled"
     TIMEOUT = "timeout"
     BUG = "bug"
+    OUTDATED = "outdated"
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,7 +56,8 @@ POLICIES: Mapping[FailureClass, RetryPolicy] = {
     FailureClass.TIMEOUT: RetryPolicy(retries=1, delay_seconds=1.0),
     FailureClass.BUG: RetryPolicy(retries=1, delay_seconds=1.0),
 }
-"""LOST is not here: lost workers have their own budget and end in quarantine."""
+"""LOST is not here: lost workers have their own budget and end in quarantine. Nor is OUTDATED: such
+work has never begun."""
 
 ELSEWHERE = frozenset({FailureClass.BUG, FailureClass.RESOURCE})
 """What may be the fault of the worker: the next attempt goes to another one, if there is one."""

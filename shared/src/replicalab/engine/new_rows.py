@@ -13,14 +13,14 @@ from replicalab.db.tables import EXPERIMENT_TASKS, TASK_EDGES, TASKS
 from replicalab.domain.tasks import TaskKey
 
 _IDS = sa.ARRAY(sa.BigInteger)
+_GIVEN = (
+    "key", "kind", "kind_version", "queue", "params", "inputs", "work", "state", "unmet"
+)  # fmt: skip
 
 _NEW = (
     sa.func.jsonb_to_recordset(sa.bindparam("tasks", type_=JSONB))
     .table_valued(
-        *(
-            sa.column(name, TASKS.c[name].type)
-            for name in ("key", "kind", "queue", "params", "inputs", "work", "state", "unmet")
-        ),
+        *(sa.column(name, TASKS.c[name].type) for name in _GIVEN),
         sa.column("position", sa.Integer),
     )
     .render_derived(name="new", with_types=True)
@@ -78,8 +78,8 @@ def insert_tasks(
 
     Args:
         session: Of a submission, which takes turns with others.
-        tasks: ``key``, ``kind``, ``queue``, ``params``, ``inputs``, ``work``, ``state`` and
-            ``unmet`` of each; those that wait for nothing are queued from now on.
+        tasks: ``key``, ``kind``, ``kind_version``, ``queue``, ``params``, ``inputs``, ``work``,
+            ``state`` and ``unmet`` of each; those that wait for nothing are queued from now on.
         owner: Who is charged.
         priority: Rank of their class.
 

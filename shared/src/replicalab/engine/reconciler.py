@@ -9,6 +9,7 @@ from replicalab.db.models import NOW, ExperimentRow, TaskEdgeRow, TaskLeaseRow, 
 from replicalab.domain.states import TaskState
 from replicalab.engine import endings, moves
 from replicalab.engine.journal import Journal
+from replicalab.engine.outdated import end_outdated, note_versions
 
 _BATCH = 500
 
@@ -24,12 +25,15 @@ class Reconciler:
     def reconcile(self) -> Mapping[str, int]:
         """Run every rule; returns how many rows each one moved.
 
-        ``expired-leases`` and ``due-retries`` move in normal life. The other rules heal what a
-        defect or a damaged restore left: a non-zero count of theirs is worth an alert.
+        ``expired-leases`` and ``due-retries`` move in normal life, ``unversioned`` and ``outdated``
+        while programs are updated. The other rules heal what a defect or a damaged restore left:
+        a non-zero count of theirs is worth an alert.
         """
         return {
             "expired-leases": self.reap_expired_leases(),
             "due-retries": self.queue_due_retries(),
+            "unversioned": self.note_versions(),
+            "outdated": self.end_outdated(),
             "stuck-blocked": self.queue_unblocked(),
             "orphaned-blocked": self.end_orphans(),
             "stale-experiments": self.refresh_stale_experiments(),
@@ -65,6 +69,16 @@ class Reconciler:
             ).all()
             self._announce_queued(due).write(session)
             return len(due)
+
+    def note_versions(self) -> int:
+        """Tasks that an older gateway planned get the version of their kind."""
+        with self._database.transaction() as session:
+            return note_versions(session)
+
+    def end_outdated(self) -> int:
+        """Tasks that no worker makes any more in their version end."""
+        with self._database.transaction() as session:
+            return len(end_outdated(session))
 
     def queue_unblocked(self) -> int:
         """R3, R4: blocked tasks whose count of unfinished parents is wrong are put right."""

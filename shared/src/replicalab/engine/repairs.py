@@ -38,7 +38,7 @@ TRY_SECONDS = 3600.0
 """Until the next look at a producer that could not run again: its inputs are read each time."""
 
 _BATCH = 20
-_COPIED = ("key", "kind", "queue", "params", "inputs", "work", "priority")
+_COPIED = ("key", "kind", "kind_version", "queue", "params", "inputs", "work", "priority")
 
 
 @dataclass(frozen=True, slots=True)

@@ -14,12 +14,14 @@ from celery import Celery
 from celery.signals import worker_shutting_down
 
 from replicalab.db.database import Database
+from replicalab.domain.kind_versions import KIND_VERSIONS
 from replicalab.domain.tasks import Queue
 from replicalab.engine.checkpoints import CheckpointSweeper
 from replicalab.engine.doorbells import answer, celery_app
 from replicalab.engine.handlers import Handlers
 from replicalab.engine.supervisor import ChildProcess, Supervisor
 from replicalab.engine.task_store import TaskStore
+from replicalab.engine.versions import KindVersions
 from replicalab.engine.workers import Node, Workers
 from replicalab.errors import DatabaseUnavailable
 from replicalab.processors import usable_processors
@@ -33,7 +35,10 @@ _MOST_REFUSALS = 5
 
 
 def run_service(
-    queue: Queue, load_handlers: Callable[[], Handlers], settings: ServiceSettings
+    queue: Queue,
+    load_handlers: Callable[[], Handlers],
+    settings: ServiceSettings,
+    kinds: KindVersions = KIND_VERSIONS,
 ) -> None:
     """Answer doorbells of ``queue`` until SIGTERM; look for work alone while no doorbell rings.
 
@@ -41,6 +46,7 @@ def run_service(
         queue: The queue this service serves.
         load_handlers: Module-level function, called in the spawned child, that gives its handlers.
         settings: Where the database, the broker and the store are.
+        kinds: The versions of kinds that the handlers make.
     """
     configure_logging(settings.log_level)
     database = Database(settings.database.url.get_secret_value(), pool_size=3)
@@ -48,8 +54,9 @@ def run_service(
         database,
         lease_seconds=settings.engine.lease_seconds,
         max_lost=settings.engine.max_lost,
+        kinds=kinds,
     )
-    node = this_node(queue, settings.node or socket.gethostname())
+    node = this_node(queue, settings.node or socket.gethostname(), kinds)
     attendance = Attendance(Workers(database), node, poll_seconds=settings.engine.poll_seconds)
     attendance.wait_for_service()
     worker = f"{node.name}:{os.getpid()}"
@@ -59,11 +66,7 @@ def run_service(
         settings.engine,
         worker,
     )
-
-    def drain(**_: object) -> None:
-        supervisor.stop()
-
-    worker_shutting_down.connect(drain, weak=False)
+    worker_shutting_down.connect(lambda **_: supervisor.stop(), weak=False)
     app = celery_app(settings.broker.url.get_secret_value())
     shift = Shift(store, supervisor, queue)
     answer(app, shift.begin)
@@ -192,12 +195,17 @@ class Attendance:
         is_told = False
         while not self.is_in_service():
             if not is_told:
-                _log.error("%s is out of service until a maintainer resumes it", self.node.name)
+                _log.error(
+                    "%s is out of service until a maintainer resumes it; where the installation "
+                    "asks for a later protocol than %d, until this program is updated",
+                    self.node.name,
+                    self.node.protocol,
+                )
                 is_told = True
             time.sleep(self._poll_seconds)
 
 
-def this_node(queue: Queue, name: str) -> Node:
+def this_node(queue: Queue, name: str, kinds: KindVersions) -> Node:
     """This process's node: the machine, and the GPU if it was given one of several."""
     cards = os.environ.get("CUDA_VISIBLE_DEVICES")
     place = f"{queue}@{name}" + (f"-gpu{cards}" if cards else "")
@@ -206,6 +214,7 @@ def this_node(queue: Queue, name: str) -> Node:
         queue,
         version("replicalab"),
         f"{platform.machine()}, {usable_processors()} processors",
+        kinds,
     )
 
 

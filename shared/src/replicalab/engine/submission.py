@@ -11,6 +11,7 @@ from uuid_utils.compat import uuid7
 
 from replicalab.db.models import ArtifactRow, ExperimentRow, IdempotencyRow, TaskRow
 from replicalab.db.tables import EXPERIMENTS, TASKS
+from replicalab.domain.kind_versions import KIND_VERSIONS
 from replicalab.domain.priorities import Priority
 from replicalab.domain.specs import AnyImportSpec, AnySpec
 from replicalab.domain.states import ExperimentState, TaskState
@@ -217,6 +218,7 @@ def _row_of(task: TaskDefinition, succeeded: set[TaskKey]) -> dict[str, object]:
     return {
         "key": task.key,
         "kind": task.kind,
+        "kind_version": KIND_VERSIONS[task.kind],
         "queue": task.queue,
         "params": task.params.model_dump(mode="json"),
         "inputs": [task_input.model_dump(mode="json") for task_input in task.inputs],

@@ -4,10 +4,13 @@ Every move is one transaction whose UPDATE names the state and the fencing epoch
 worker whose epoch is stale changes nothing and learns so from the answer.
 """
 
+import logging
+from collections import deque
 from collections.abc import Sequence
 from enum import Enum, auto
 
 import sqlalchemy as sa
+from pydantic import ValidationError
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.orm import Session
 
@@ -19,6 +22,7 @@ from replicalab.db.models import (
 )
 from replicalab.db.tables import ARTIFACTS, MEASUREMENTS
 from replicalab.domain.artifacts import Damage, NamedArtifact
+from replicalab.domain.kind_versions import KIND_VERSIONS
 from replicalab.domain.measures import Measurement
 from replicalab.domain.states import TaskState
 from replicalab.domain.tasks import Queue
@@ -29,11 +33,17 @@ from replicalab.engine.claiming import take
 from replicalab.engine.damages import note_damage, note_whole
 from replicalab.engine.failures import POLICIES, FailureClass
 from replicalab.engine.journal import Journal
+from replicalab.engine.versions import Claimant, KindVersions
 from replicalab.engine.waiting import next_waiting
 from replicalab.storage.checkpoints import Checkpoint
 
 _NEW_ARTIFACTS = insert(ARTIFACTS).on_conflict_do_nothing()
 _NEW_MEASUREMENTS = sa.insert(MEASUREMENTS)
+
+_MOST_UNREADABLE = 1000
+"""So many tasks that it cannot read a worker passes over; further ones are only refused again."""
+
+_log = logging.getLogger(__name__)
 
 
 class BeatAnswer(Enum):
@@ -47,9 +57,18 @@ class BeatAnswer(Enum):
 class TaskStore:
     """Tasks as their runners see them."""
 
-    def __init__(self, database: Database, *, lease_seconds: float, max_lost: int) -> None:
+    def __init__(
+        self,
+        database: Database,
+        *,
+        lease_seconds: float,
+        max_lost: int,
+        kinds: KindVersions = KIND_VERSIONS,
+    ) -> None:
         self._database = database
         self._max_lost = max_lost
+        self._kinds = frozenset(kinds.items())
+        self._unreadable: deque[int] = deque(maxlen=_MOST_UNREADABLE)
         self._lease_seconds = lease_seconds
 
     def next_queued(
@@ -63,12 +82,22 @@ class TaskStore:
         over.
         """
         with self._database.transaction() as session:
-            return next_waiting(session, queue, worker, is_at_work=is_at_work)
+            claimant = Claimant(worker, self._kinds)
+            return next_waiting(session, queue, claimant, self._unreadable, is_at_work=is_at_work)
 
     def claim(self, task_id: int, worker: str) -> ClaimedTask | None:
-        """Take a queued task (T2); None when there is nothing to take."""
-        with self._database.transaction() as session:
-            return take(session, task_id, worker, lease_seconds=self._lease_seconds)
+        """Take a queued task (T2); None when there is nothing to take.
+
+        What this program cannot read stays queued for one that can, and is passed over from now on.
+        """
+        claimant = Claimant(worker, self._kinds)
+        try:
+            with self._database.transaction() as session:
+                return take(session, task_id, claimant, lease_seconds=self._lease_seconds)
+        except ValidationError:
+            self._unreadable.append(task_id)
+            _log.warning("task %d is left to a newer worker: it cannot be read here", task_id)
+            return None
 
     def beat(self, task_id: int, epoch: int, progress: float, stage: str) -> BeatAnswer:
         """Renew the lease and report progress (T3)."""

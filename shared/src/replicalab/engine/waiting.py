@@ -19,6 +19,7 @@ from replicalab.domain.states import TaskState
 from replicalab.domain.tasks import Queue
 from replicalab.engine.fairness import Lane, fair_turns
 from replicalab.engine.usage import remaining_seconds
+from replicalab.engine.versions import Claimant, is_made_by
 from replicalab.engine.workers import may_run_elsewhere
 
 _ASSUMED_TASK_SECONDS = 10.0
@@ -43,14 +44,21 @@ _LANES = sa.text(
 )
 
 
-def take_fairly(session: Session, queue: Queue, room: int, worker: str | None = None) -> list[int]:
+def take_fairly(
+    session: Session,
+    queue: Queue,
+    room: int,
+    claimant: Claimant | None = None,
+    left: Sequence[int] = (),
+) -> list[int]:
     """Ids of up to ``room`` tasks that wait without a doorbell, locked, in the order to ring.
 
     Args:
         session: Whose transaction holds the locks.
         queue: Which tasks.
         room: How many at most.
-        worker: What this one had better leave to another is passed over.
+        claimant: What this one does not make, or had better leave to another, is passed over.
+        left: Tasks that it leaves to others as well.
     """
     taken: list[int] = []
     empty: set[Lane] = set()
@@ -59,7 +67,7 @@ def take_fairly(session: Session, queue: Queue, room: int, worker: str | None = 
         if not lanes:
             break
         for lane, share in _shares(session, queue, lanes, room - len(taken)).items():
-            ids = _oldest(session, queue, worker, lane, share, taken)
+            ids = _oldest(session, queue, claimant, lane, share, [*taken, *left])
             taken.extend(ids)
             if len(ids) < share:
                 empty.add(lane)
@@ -76,40 +84,49 @@ def _shares(session: Session, queue: Queue, lanes: Sequence[Lane], room: int) ->
     return Counter(islice(turns, room))
 
 
-def next_waiting(session: Session, queue: Queue, worker: str, *, is_at_work: bool) -> int | None:
+def next_waiting(
+    session: Session, queue: Queue, claimant: Claimant, left: Sequence[int], *, is_at_work: bool
+) -> int | None:
     """The task to run next for somebody who looks without a doorbell.
 
     Args:
         session: Of the look; the claim comes later, and may find that another was faster.
         queue: Which tasks.
-        worker: Who looks; what it had better leave to another is passed over.
+        claimant: Who looks; what it does not make, or had better leave, is passed over.
+        left: Tasks that it leaves to others as well.
         is_at_work: Tasks that were rung for come first, in the order of their doorbells; else
             last, since they may be on their way to another worker.
     """
-    if is_at_work and (rung := session.scalar(_rung_for(queue, worker))) is not None:
+    rung_for, but = _rung_for(queue, claimant), {"left": list(left)}
+    if is_at_work and (rung := session.scalar(rung_for, but)) is not None:
         return rung
-    fair = take_fairly(session, queue, 1, worker)
+    fair = take_fairly(session, queue, 1, claimant, left)
     if fair or is_at_work:
         return fair[0] if fair else None
-    return session.scalar(_rung_for(queue, worker))
+    return session.scalar(rung_for, but)
 
 
 @cache
-def _rung_for(queue: Queue, worker: str) -> sa.Select[int]:
+def _rung_for(queue: Queue, claimant: Claimant) -> sa.Select[int]:
     return (
-        _queued(queue, worker)
-        .where(TASKS.c.dispatched_at.is_not(None))
+        _queued(queue, claimant)
+        .where(
+            TASKS.c.dispatched_at.is_not(None),
+            TASKS.c.id.not_in(sa.bindparam("left", expanding=True)),
+        )
         .order_by(TASKS.c.dispatched_at, TASKS.c.id)
         .limit(1)
     )
 
 
-def _queued(queue: Queue, worker: str | None) -> sa.Select[int]:
+def _queued(queue: Queue, claimant: Claimant | None) -> sa.Select[int]:
     """Tasks that may run as soon as somebody takes them."""
     queued = sa.select(TASKS.c.id).where(
         TASKS.c.queue == queue, TASKS.c.state == constant(TaskState.QUEUED), TASKS.c.held.is_(False)
     )
-    return queued if worker is None else queued.where(~may_run_elsewhere(worker))
+    if claimant is None:
+        return queued
+    return queued.where(is_made_by(claimant), ~may_run_elsewhere(claimant.worker))
 
 
 def usage_seconds(session: Session, queue: Queue, task_seconds: float) -> dict[str, float]:
@@ -145,16 +162,21 @@ def _lanes(session: Session, queue: Queue) -> list[Lane]:
 
 
 def _oldest(
-    session: Session, queue: Queue, worker: str | None, lane: Lane, number: int, taken: list[int]
+    session: Session,
+    queue: Queue,
+    claimant: Claimant | None,
+    lane: Lane,
+    number: int,
+    taken: list[int],
 ) -> list[int]:
     of_lane = {"priority": lane.priority, "owner": lane.owner, "number": number, "taken": taken}
-    return list(session.scalars(_oldest_of(queue, worker), of_lane))
+    return list(session.scalars(_oldest_of(queue, claimant), of_lane))
 
 
 @cache
-def _oldest_of(queue: Queue, worker: str | None) -> sa.Select[int]:
+def _oldest_of(queue: Queue, claimant: Claimant | None) -> sa.Select[int]:
     return (
-        _queued(queue, worker)
+        _queued(queue, claimant)
         .where(
             TASKS.c.dispatched_at.is_(None),
             TASKS.c.priority == sa.bindparam("priority"),

@@ -7,7 +7,7 @@ service until a maintainer lets it back.
 
 import logging
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cache
 
 import sqlalchemy as sa
@@ -17,10 +17,12 @@ from sqlalchemy.orm import Session
 from replicalab.db.database import Database
 from replicalab.db.models import NOW, AttemptRow, TaskRow, WorkerRow
 from replicalab.db.tables import ATTEMPTS, TASKS, WORKERS
+from replicalab.domain.kind_versions import KIND_VERSIONS
 from replicalab.domain.resources import WorkerRead
 from replicalab.domain.states import TaskState
-from replicalab.domain.tasks import Queue
+from replicalab.domain.tasks import QUEUES, Queue, TaskKind
 from replicalab.engine.failures import ELSEWHERE, FailureClass
+from replicalab.engine.versions import PROTOCOL, KindVersions, is_followed
 from replicalab.refusals import WorkerNotFound
 
 BREAKING_STREAK = 3
@@ -50,6 +52,14 @@ class Node:
     queue: Queue
     version: str
     device: str
+    kinds: KindVersions = field(default_factory=lambda: KIND_VERSIONS)
+    protocol: int = PROTOCOL
+
+    @property
+    def own_kinds(self) -> dict[str, int]:
+        """The kinds of its queue, with their versions."""
+        own = [kind for kind in self.kinds if QUEUES[kind] is self.queue]
+        return {kind.value: self.kinds[kind] for kind in own}
 
 
 def node_of(worker: str) -> str:
@@ -61,6 +71,11 @@ def node_of(worker: str) -> str:
 def is_drained(worker: str) -> sa.ColumnElement[bool]:
     """Whether the worker's node takes no tasks."""
     return sa.exists().where(WORKERS.c.node == node_of(worker), WORKERS.c.drained_at.is_not(None))
+
+
+def is_alive(workers: sa.FromClause) -> sa.ColumnElement[bool]:
+    """Whether a node of ``workers`` has shown itself lately."""
+    return workers.c.last_seen_at > NOW - sa.func.make_interval(0, 0, 0, 0, 0, ALIVE_MINUTES)
 
 
 @cache
@@ -82,7 +97,8 @@ def may_run_elsewhere(worker: str) -> sa.ColumnElement[bool]:
         other.c.queue == TASKS.c.queue,
         other.c.node != node,
         other.c.drained_at.is_(None),
-        other.c.last_seen_at > NOW - sa.func.make_interval(0, 0, 0, 0, 0, ALIVE_MINUTES),
+        is_alive(other),
+        other.c.kinds.contains(sa.func.jsonb_build_object(TASKS.c.kind, TASKS.c.kind_version)),
     )
     is_fresh = TASKS.c.queued_at > NOW - sa.func.make_interval(0, 0, 0, 0, 0, ELSEWHERE_MINUTES)
     return sa.and_(failed_here, has_other, is_fresh)
@@ -135,17 +151,21 @@ class Workers:
 
     def see(self, node: Node) -> bool:
         """Note that ``node`` is there; returns whether it may take tasks."""
-        row = insert(WorkerRow).values(
-            node=node.name, queue=node.queue, version=node.version, device=node.device
-        )
-        seen = {"last_seen_at": NOW, "version": node.version, "device": node.device}
+        said = {
+            "version": node.version,
+            "device": node.device,
+            "protocol": node.protocol,
+            "kinds": node.own_kinds,
+        }
+        row = insert(WorkerRow).values(node=node.name, queue=node.queue, **said)
         with self._database.transaction() as session:
             drained_at = session.scalar(
-                row.on_conflict_do_update(index_elements=["node"], set_=seen).returning(
-                    WorkerRow.drained_at
-                )
+                row.on_conflict_do_update(
+                    index_elements=["node"], set_={"last_seen_at": NOW, **said}
+                ).returning(WorkerRow.drained_at)
             )
-        return drained_at is None
+            is_new_enough = session.scalar(sa.select(is_followed(node.protocol)))
+        return drained_at is None and bool(is_new_enough)
 
     def list(self) -> Sequence[WorkerRead]:
         """Every node that was ever seen, those seen last first."""
@@ -190,6 +210,9 @@ def _read(row: WorkerRow, running_tasks: int = 0) -> WorkerRead:
         node=row.node,
         queue=row.queue,
         version=row.version,
+        protocol=row.protocol,
+        kinds=row.kinds,
+        unlike_kinds=_unlike_kinds(row),
         device=row.device,
         first_seen_at=row.first_seen_at,
         last_seen_at=row.last_seen_at,
@@ -197,4 +220,14 @@ def _read(row: WorkerRow, running_tasks: int = 0) -> WorkerRead:
         lost_in_a_row=row.streak,
         drained_at=row.drained_at,
         drain_reason=row.drain_reason,
+    )
+
+
+def _unlike_kinds(row: WorkerRow) -> tuple[TaskKind, ...]:
+    """Kinds of the row's queue that it makes in no version, or in another than this program."""
+    known = row.kinds or {}
+    return tuple(
+        kind
+        for kind, version in KIND_VERSIONS.items()
+        if QUEUES[kind] is row.queue and known.get(kind) != version
     )
