@@ -8,6 +8,7 @@ import pytest
 import redis
 
 from replicalab.domain.states import TaskState
+from replicalab.engine.workers import Workers
 from tests.fixtures import handlers
 from tests.integration.engine.conftest import Lab
 from tests.integration.engine.running import (
@@ -104,3 +105,26 @@ def test_without_a_broker_the_worker_finds_its_work(lab: Lab, start: Start) -> N
     )
     experiment = submit(lab, handlers.SUCCEED)
     wait_until(has_state(lab, experiment, TaskState.SUCCEEDED))
+
+
+def test_a_worker_at_work_shows_itself_and_ends_its_task_before_its_service(
+    lab: Lab, start: Start
+) -> None:
+    worker = start(
+        WORKER,
+        REPLICALAB_BROKER__URL="redis://127.0.0.1:9/0",
+        REPLICALAB_ENGINE__POLL_SECONDS="0.3",
+    )
+    register = Workers(lab.database)
+    experiment = submit(lab, handlers.RUN_UNTIL_STOPPED)
+    wait_until(lambda: first_task(lab, experiment).progress > 0)
+    (found,) = register.list()
+    wait_until(lambda: register.list()[0].last_seen_at > found.last_seen_at)
+    with lab.database.transaction() as session:
+        register.drain(session, found.node, "a new card comes")
+    seen_at = register.list()[0].last_seen_at
+    wait_until(lambda: register.list()[0].last_seen_at > seen_at)
+    assert first_task(lab, experiment).state is TaskState.RUNNING
+    lab.experiments.cancel(experiment.id)
+    wait_until(lambda: worker.exit_code == 0)
+    assert first_task(lab, experiment).state is TaskState.CANCELLED

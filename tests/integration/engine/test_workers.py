@@ -9,8 +9,8 @@ from replicalab.db.database import Database
 from replicalab.domain.resources import WorkerRead
 from replicalab.domain.specs import ExperimentSpec
 from replicalab.domain.tasks import Queue
+from replicalab.engine.attendance import Attendance
 from replicalab.engine.failures import FailureClass
-from replicalab.engine.service import Attendance
 from replicalab.engine.workers import BREAKING_STREAK, Node, Workers
 from tests.integration.engine.conftest import STUDY, Lab
 

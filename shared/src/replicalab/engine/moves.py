@@ -61,6 +61,13 @@ def _leaving(target: TaskState) -> ReturningUpdate[tuple[int]]:
     )
 
 
+def renew_epoch(session: Session, task_id: int) -> None:
+    """Make the epoch of whoever ran the task stale."""
+    session.execute(
+        sa.update(TaskRow).where(TaskRow.id == task_id).values(epoch=sa.func.nextval("fence"))
+    )
+
+
 def close_attempt(
     session: Session,
     task_id: int,
@@ -134,9 +141,7 @@ def lose(session: Session, task_id: int, epoch: int, reason: str, *, max_lost: i
         error_class=FailureClass.LOST.value,
         error=reason,
     )
-    session.execute(  # the silent worker's epoch is stale from here on
-        sa.update(TaskRow).where(TaskRow.id == task_id).values(epoch=sa.func.nextval("fence"))
-    )
+    renew_epoch(session, task_id)
     close_attempt(session, task_id, epoch, "lost", FailureClass.LOST, reason)
     end_or_wait(session, task_id, target, error=reason)
     return True

@@ -3,7 +3,6 @@
 import logging
 import os
 import platform
-import signal
 import socket
 import threading
 import time
@@ -16,6 +15,7 @@ from celery.signals import worker_shutting_down
 from replicalab.db.database import Database
 from replicalab.domain.kind_versions import KIND_VERSIONS
 from replicalab.domain.tasks import Queue
+from replicalab.engine.attendance import Attendance, Watch
 from replicalab.engine.checkpoints import CheckpointSweeper
 from replicalab.engine.doorbells import answer, celery_app
 from replicalab.engine.handlers import Handlers
@@ -49,7 +49,7 @@ def run_service(
         kinds: The versions of kinds that the handlers make.
     """
     configure_logging(settings.log_level)
-    database = Database(settings.database.url.get_secret_value(), pool_size=3)
+    database = Database(settings.database.url.get_secret_value(), pool_size=4)
     store = TaskStore(
         database,
         lease_seconds=settings.engine.lease_seconds,
@@ -70,15 +70,23 @@ def run_service(
     app = celery_app(settings.broker.url.get_secret_value())
     shift = Shift(store, supervisor, queue)
     answer(app, shift.begin)
-    poller = Poller(shift, attendance, poll_seconds=settings.engine.poll_seconds)
-    sweeper = CheckpointSweeper(database, lambda: open_store(settings.store))
-    poller.start()
-    sweeper.start()
+    threads = (
+        # Not one and the same: a look may end only with the last task that waits.
+        Watch(
+            "attendance",
+            lambda: attendance.may_stay(is_busy=supervisor.is_busy),
+            poll_seconds=settings.engine.poll_seconds,
+        ),
+        Watch("poller", shift.look, poll_seconds=settings.engine.poll_seconds),
+        CheckpointSweeper(database, lambda: open_store(settings.store)),
+    )
+    for thread in threads:
+        thread.start()
     try:
         _consume(app, supervisor, _arguments(queue, worker, settings.log_level))
     finally:
-        poller.stop()
-        sweeper.stop()
+        for thread in threads:
+            thread.stop()
         supervisor.close()
         database.close()
 
@@ -121,16 +129,22 @@ class Shift:
         with self._on:
             self._work(task_id)
 
-    def look(self) -> None:
-        """Begin without a doorbell, if something waits and no shift is on."""
-        if not self._on.acquire(blocking=False):
-            return
-        try:
-            task_id = self._next(is_at_work=False)
-            if task_id is not None:
-                self._work(task_id)
-        finally:
-            self._on.release()
+    def look(self) -> bool:
+        """Begin without a doorbell, if something waits and no shift is on.
+
+        A lost broker costs latency, never work.
+
+        Returns:
+            True: there may be more to do later.
+        """
+        if self._on.acquire(blocking=False):
+            try:
+                task_id = self._next(is_at_work=False)
+                if task_id is not None:
+                    self._work(task_id)
+            finally:
+                self._on.release()
+        return True
 
     def _work(self, task_id: int) -> None:
         self._supervisor.run(task_id)
@@ -150,59 +164,6 @@ class Shift:
         except DatabaseUnavailable as error:
             _log.warning("cannot look for work: %s", error.detail)
             return None
-
-
-class Poller(threading.Thread):
-    """Looks for queued tasks itself when idle: a lost broker costs latency, never work."""
-
-    def __init__(self, shift: Shift, attendance: "Attendance", *, poll_seconds: float) -> None:
-        super().__init__(name="poller", daemon=True)
-        self._shift = shift
-        self._attendance = attendance
-        self._poll_seconds = poll_seconds
-        self._stopping = threading.Event()
-
-    def run(self) -> None:
-        while not self._stopping.wait(self._poll_seconds):
-            if not self._attendance.is_in_service():
-                os.kill(os.getpid(), signal.SIGTERM)  # started again, it waits for its release
-            else:
-                self._shift.look()
-
-    def stop(self) -> None:
-        """Stop looking."""
-        self._stopping.set()
-
-
-class Attendance:
-    """What the register of workers says of this node, asked again and again."""
-
-    def __init__(self, workers: Workers, node: Node, *, poll_seconds: float) -> None:
-        self.node = node
-        self._workers = workers
-        self._poll_seconds = poll_seconds
-
-    def is_in_service(self) -> bool:
-        """Show that this node is there; a database that is away changes nothing."""
-        try:
-            return self._workers.see(self.node)
-        except DatabaseUnavailable as error:
-            _log.warning("cannot report to the register: %s", error.detail)
-            return True
-
-    def wait_for_service(self) -> None:
-        """Return once this node may take tasks."""
-        is_told = False
-        while not self.is_in_service():
-            if not is_told:
-                _log.error(
-                    "%s is out of service until a maintainer resumes it; where the installation "
-                    "asks for a later protocol than %d, until this program is updated",
-                    self.node.name,
-                    self.node.protocol,
-                )
-                is_told = True
-            time.sleep(self._poll_seconds)
 
 
 def this_node(queue: Queue, name: str, kinds: KindVersions) -> Node:

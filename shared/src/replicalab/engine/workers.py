@@ -8,6 +8,7 @@ service until a maintainer lets it back.
 import logging
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from datetime import datetime
 from functools import cache
 
 import sqlalchemy as sa
@@ -15,7 +16,7 @@ from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.orm import Session
 
 from replicalab.db.database import Database
-from replicalab.db.models import NOW, AttemptRow, TaskRow, WorkerRow
+from replicalab.db.models import NOW, AttemptRow, InstallationRow, TaskRow, WorkerRow
 from replicalab.db.tables import ATTEMPTS, TASKS, WORKERS
 from replicalab.domain.kind_versions import KIND_VERSIONS
 from replicalab.domain.resources import WorkerRead
@@ -166,6 +167,11 @@ class Workers:
             )
             is_new_enough = session.scalar(sa.select(is_followed(node.protocol)))
         return drained_at is None and bool(is_new_enough)
+
+    def since(self) -> datetime:
+        """When the database was made, or when a backup last took its place."""
+        with self._database.transaction() as session:
+            return session.scalars(sa.select(InstallationRow.since)).one()
 
     def list(self) -> Sequence[WorkerRead]:
         """Every node that was ever seen, those seen last first."""
