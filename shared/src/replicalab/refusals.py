@@ -219,6 +219,17 @@ class UnsafeWebhookUrl(InvalidRequest):
     )
 
 
+class RequestTimeout(InvalidRequest):
+    """The head or the body of a request has not come in the time that the gateway waits."""
+
+    slug = "request-timeout"
+    title = "The request came too slowly"
+    remedy = (
+        "Send it again over a faster connection; large files in parts (`POST /v1/uploads`), of "
+        "which only the broken ones are sent again. Administrators set the patience."
+    )
+
+
 class TooManyWebhooks(Conflict):
     """The project has as many webhooks as any may have."""
 

@@ -175,7 +175,7 @@ def main() -> None:
     listener = Listener(url, EVENTS_CHANNEL, News(database, wakeups).spread)
     listener.start()
     try:
-        serve(app, wakeups, host=settings.host, port=settings.port)
+        serve(app, wakeups, host=settings.host, port=settings.port, patience=settings.patience)
     finally:
         listener.stop()
         database.close()

@@ -83,6 +83,20 @@ class LimitSettings(SettingGroup):
         return limit
 
 
+class PatienceSettings(SettingGroup):
+    """How long clients may take; whoever is slower is cut off."""
+
+    head_seconds: float = Field(
+        default=10, gt=0, description="For the head of a request, from the connection on."
+    )
+    window_seconds: float = Field(
+        default=20, gt=0, description="Over which it is counted what clients send and read."
+    )
+    least_bytes_per_second: float = Field(
+        default=1000, ge=0, description="Of a body that is sent, and of an answer that is read."
+    )
+
+
 class WebhookSettings(SettingGroup):
     """Where webhooks may lead, besides public addresses over https."""
 
@@ -118,6 +132,7 @@ class GatewaySettings(ServiceSettings):
     )
     oidc: OidcSettings | None = None
     limits: LimitSettings = LimitSettings()
+    patience: PatienceSettings = PatienceSettings()
     webhooks: WebhookSettings = WebhookSettings()
     max_body_bytes: int = Field(default=2**20, ge=1024)
     max_direct_bytes: int = Field(

@@ -8,6 +8,7 @@ import time
 from collections.abc import Callable
 from datetime import datetime
 
+from replicalab.engine.supervisor import Supervisor
 from replicalab.engine.workers import Node, Workers
 from replicalab.errors import DatabaseUnavailable
 
@@ -58,9 +59,9 @@ class Attendance:
             _log.warning("cannot report to the register: %s", error.detail)
             return True
 
-    def may_stay(self, *, is_busy: bool) -> bool:
+    def may_stay(self, supervisor: Supervisor) -> bool:
         """Whether this process goes on; one taken out of service ends its present task first."""
-        return not self.was_restored() and (self.is_in_service() or is_busy)
+        return not self.was_restored() and (self.is_in_service() or supervisor.is_busy)
 
     def was_restored(self) -> bool:
         """Whether a backup has taken the database's place since this was asked first.

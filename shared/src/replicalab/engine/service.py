@@ -7,6 +7,7 @@ import socket
 import threading
 import time
 from collections.abc import Callable
+from functools import partial
 from importlib.metadata import version
 
 from celery import Celery
@@ -50,20 +51,19 @@ def run_service(
     """
     configure_logging(settings.log_level)
     database = Database(settings.database.url.get_secret_value(), pool_size=4)
+    engine = settings.engine
     store = TaskStore(
-        database,
-        lease_seconds=settings.engine.lease_seconds,
-        max_lost=settings.engine.max_lost,
-        kinds=kinds,
+        database, lease_seconds=engine.lease_seconds, max_lost=engine.max_lost, kinds=kinds
     )
+    poll_seconds = engine.poll_seconds
     node = this_node(queue, settings.node or socket.gethostname(), kinds)
-    attendance = Attendance(Workers(database), node, poll_seconds=settings.engine.poll_seconds)
+    attendance = Attendance(Workers(database), node, poll_seconds=poll_seconds)
     attendance.wait_for_service()
     worker = f"{node.name}:{os.getpid()}"
     supervisor = Supervisor(
         store,
         lambda: ChildProcess(load_handlers, settings.store, settings.log_level),
-        settings.engine,
+        engine,
         worker,
     )
     worker_shutting_down.connect(lambda **_: supervisor.stop(), weak=False)
@@ -71,13 +71,9 @@ def run_service(
     shift = Shift(store, supervisor, queue)
     answer(app, shift.begin)
     threads = (
-        # Not one and the same: a look may end only with the last task that waits.
-        Watch(
-            "attendance",
-            lambda: attendance.may_stay(is_busy=supervisor.is_busy),
-            poll_seconds=settings.engine.poll_seconds,
-        ),
-        Watch("poller", shift.look, poll_seconds=settings.engine.poll_seconds),
+        # Two of them: a look may end only with the last task that waits.
+        Watch("attendance", partial(attendance.may_stay, supervisor), poll_seconds=poll_seconds),
+        Watch("poller", shift.look, poll_seconds=poll_seconds),
         CheckpointSweeper(database, lambda: open_store(settings.store)),
     )
     for thread in threads:

@@ -27,6 +27,7 @@ STATUSES: Mapping[type[errors.ReplicaLabError], HTTPStatus] = {
     errors.InvalidIdempotencyKey: HTTPStatus.BAD_REQUEST,
     errors.TokenInUrl: HTTPStatus.BAD_REQUEST,
     errors.MethodNotAllowed: HTTPStatus.METHOD_NOT_ALLOWED,
+    refusals.RequestTimeout: HTTPStatus.REQUEST_TIMEOUT,
     errors.BodyTooLarge: HTTPStatus.REQUEST_ENTITY_TOO_LARGE,
     errors.UnsupportedMediaType: HTTPStatus.UNSUPPORTED_MEDIA_TYPE,
     errors.RangeNotSatisfiable: HTTPStatus.REQUESTED_RANGE_NOT_SATISFIABLE,
@@ -97,6 +98,24 @@ def problem_response(
         "request_id": getattr(request.state, "request_id", None),
     }
     return ProblemResponse(error.extensions | body, status, headers=_headers_of(error))
+
+
+def problem_head(error: errors.ReplicaLabError) -> tuple[int, list[tuple[bytes, bytes]], bytes]:
+    """Status, headers and body of ``error`` where no request has reached the application."""
+    status = status_of(type(error)).value
+    problem = ProblemRead(
+        type=f"/problems/{error.slug}",
+        title=error.title,
+        status=status,
+        detail=error.detail,
+        code=error.slug,
+    )
+    body = problem.model_dump_json(exclude_none=True).encode()
+    headers = [
+        (b"content-type", MEDIA_TYPE.encode()),
+        (b"content-length", str(len(body)).encode()),
+    ]
+    return status, headers, body
 
 
 def responses(*declared: type[errors.ReplicaLabError]) -> dict[int | str, dict[str, Any]]:

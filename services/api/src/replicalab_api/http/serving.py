@@ -5,7 +5,9 @@ import socket
 import uvicorn
 from fastapi import FastAPI
 
+from replicalab_api.http.patience import patient
 from replicalab_api.http.wakeups import Wakeups
+from replicalab_api.settings import PatienceSettings
 
 GRACE_SECONDS = 10
 
@@ -23,7 +25,9 @@ class Server(uvicorn.Server):
         await super().shutdown(sockets)
 
 
-def serve(app: FastAPI, wakeups: Wakeups, *, host: str, port: int) -> None:
+def serve(
+    app: FastAPI, wakeups: Wakeups, *, host: str, port: int, patience: PatienceSettings
+) -> None:
     """Serve ``app`` until SIGTERM or SIGINT.
 
     uvicorn's own access log is off, since it writes query strings; ``RequestContext`` logs.
@@ -35,6 +39,8 @@ def serve(app: FastAPI, wakeups: Wakeups, *, host: str, port: int) -> None:
         access_log=False,
         log_config=None,
         server_header=False,
+        http=patient(patience),
+        ws="none",
         timeout_graceful_shutdown=GRACE_SECONDS,
         h11_max_incomplete_event_size=2**14,
     )
