@@ -18,9 +18,10 @@ def run() -> None:
     database = Database(url, pool_size=1)
     try:
         with database.engine.begin() as connection:
-            connection.execute(sa.text("SET LOCAL lock_timeout = '30s'"))
             connection.execute(sa.text("SET LOCAL statement_timeout = '10min'"))
             connection.execute(sa.select(sa.func.pg_advisory_xact_lock(MIGRATION_LOCK)))
+            # Whoever comes after a migration that waits for a table waits with it.
+            connection.execute(sa.text("SET LOCAL lock_timeout = '3s'"))
             context.configure(connection=connection, target_metadata=Base.metadata)
             context.run_migrations()
     finally:
