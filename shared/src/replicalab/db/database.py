@@ -21,7 +21,15 @@ _KEEPALIVES = {"keepalives_idle": 30, "keepalives_interval": 10, "keepalives_cou
 class Database:
     """A pool of connections to PostgreSQL."""
 
-    def __init__(self, url: str, *, pool_size: int = 5) -> None:
+    def __init__(self, url: str, *, pool_size: int = 5, plans_once: bool = False) -> None:
+        """Open the pool; connections are made when they are needed.
+
+        Args:
+            url: Of the database.
+            pool_size: Connections at most.
+            plans_once: Plan what is prepared once, whatever its parameters: for programs that ask
+                few questions, by keys, again and again.
+        """
         self.engine = sa.create_engine(
             sa.make_url(url).set(drivername="postgresql+psycopg"),
             pool_size=pool_size,
@@ -31,7 +39,8 @@ class Database:
                 **_KEEPALIVES,
                 "connect_timeout": CONNECT_TIMEOUT_SECONDS,
                 "options": f"-c statement_timeout={STATEMENT_TIMEOUT_MILLISECONDS}"
-                " -c idle_in_transaction_session_timeout=60000 -c timezone=UTC",
+                " -c idle_in_transaction_session_timeout=60000 -c timezone=UTC"
+                f" -c plan_cache_mode={'force_generic_plan' if plans_once else 'auto'}",
             },
         )
         sa.event.listen(self.engine, "checkout", _refuse_dead)

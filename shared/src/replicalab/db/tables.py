@@ -51,3 +51,21 @@ def constant(value: StrEnum) -> sa.ColumnElement[Any]:
     What PostgreSQL has prepared can only use a partial index whose condition the text implies.
     """
     return sa.literal_column(f"'{value}'")
+
+
+def among(column: sa.Column[Any], name: str) -> sa.ColumnElement[bool]:
+    """Whether ``column`` is one of the list that the parameter ``name`` gives.
+
+    The text is the same for lists of any length, so that it is prepared once. Not to be negated:
+    see ``not_among``.
+    """
+    return column == sa.any_(_list(column, name))
+
+
+def not_among(column: sa.Column[Any], name: str) -> sa.ColumnElement[bool]:
+    """Whether ``column`` is none of the list that the parameter ``name`` gives."""
+    return column != sa.all_(_list(column, name))
+
+
+def _list(column: sa.Column[Any], name: str) -> sa.BindParameter[Any]:
+    return sa.bindparam(name, type_=sa.ARRAY(column.type))

@@ -4,7 +4,7 @@ import sqlalchemy as sa
 
 from replicalab.db.database import Database
 from replicalab.db.models import NOW
-from replicalab.db.tables import TASKS, constant
+from replicalab.db.tables import TASKS, among, constant
 from replicalab.domain.states import TaskState
 from replicalab.domain.tasks import Queue
 from replicalab.engine.doorbells import Doorbells
@@ -24,7 +24,7 @@ _UNDER_WAY = sa.select(
 
 _STAMP = (
     sa.update(TASKS)
-    .where(TASKS.c.id.in_(sa.bindparam("ringing", expanding=True)))
+    .where(among(TASKS.c.id, "ringing"))
     .values(dispatched_at=NOW, dispatches=TASKS.c.dispatches + 1)
 )
 

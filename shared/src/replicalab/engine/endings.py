@@ -11,7 +11,7 @@ import sqlalchemy as sa
 from sqlalchemy.orm import Session
 
 from replicalab.db.models import NOW, ExperimentRow, TaskRow
-from replicalab.db.tables import EXPERIMENT_TASKS, EXPERIMENTS, TASK_EDGES, TASKS, constant
+from replicalab.db.tables import EXPERIMENT_TASKS, EXPERIMENTS, TASK_EDGES, TASKS, among, constant
 from replicalab.domain.states import ExperimentState, TaskState, experiment_state
 from replicalab.engine.journal import Journal
 
@@ -22,7 +22,7 @@ _BLOCKED_CHILDREN = (
     sa.select(TASKS.c.id)
     .join(TASK_EDGES, TASK_EDGES.c.child_id == TASKS.c.id)
     .where(
-        TASK_EDGES.c.parent_id.in_(sa.bindparam("parents", expanding=True)),
+        among(TASK_EDGES.c.parent_id, "parents"),
         TASKS.c.state == constant(TaskState.BLOCKED),
     )
     .order_by(TASKS.c.id)
@@ -31,7 +31,7 @@ _BLOCKED_CHILDREN = (
 _ONE_PARENT_LESS = (
     sa.update(TASKS)
     .where(
-        TASKS.c.id.in_(sa.bindparam("children", expanding=True)),
+        among(TASKS.c.id, "children"),
         TASKS.c.state == constant(TaskState.BLOCKED),
     )
     .values(
@@ -47,7 +47,7 @@ _LIVING_EXPERIMENTS = (
         EXPERIMENTS.c.ended_at.is_(None),
         EXPERIMENTS.c.id.in_(
             sa.select(EXPERIMENT_TASKS.c.experiment_id).where(
-                EXPERIMENT_TASKS.c.task_id.in_(sa.bindparam("tasks", expanding=True))
+                among(EXPERIMENT_TASKS.c.task_id, "tasks")
             )
         ),
     )

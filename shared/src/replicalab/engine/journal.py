@@ -43,7 +43,8 @@ class Journal:
         if self._rows or self.wakes_scheduler:
             session.execute(_tell(has_events=bool(self._rows), wakes=self.wakes_scheduler))
         if self._rows:
-            session.execute(_WRITE, self._rows)
+            # One row by itself spares the driver what it does for many.
+            session.execute(_WRITE, self._rows if len(self._rows) > 1 else self._rows[0])
 
 
 @cache

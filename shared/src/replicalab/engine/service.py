@@ -50,7 +50,7 @@ def run_service(
         kinds: The versions of kinds that the handlers make.
     """
     configure_logging(settings.log_level)
-    database = Database(settings.database.url.get_secret_value(), pool_size=4)
+    database = Database(settings.database.url.get_secret_value(), pool_size=4, plans_once=True)
     engine = settings.engine
     store = TaskStore(
         database, lease_seconds=engine.lease_seconds, max_lost=engine.max_lost, kinds=kinds

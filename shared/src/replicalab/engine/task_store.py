@@ -81,9 +81,11 @@ class TaskStore:
         doorbells, which is the fair one. What ``worker`` had better leave to another one is passed
         over.
         """
-        with self._database.transaction() as session:
-            claimant = Claimant(worker, self._kinds)
-            return next_waiting(session, queue, claimant, self._unreadable, is_at_work=is_at_work)
+        claimant = Claimant(worker, self._kinds)
+        with self._database.reading() as connection:
+            return next_waiting(
+                connection, queue, claimant, self._unreadable, is_at_work=is_at_work
+            )
 
     def claim(self, task_id: int, worker: str) -> ClaimedTask | None:
         """Take a queued task (T2); None when there is nothing to take.

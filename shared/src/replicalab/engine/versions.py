@@ -11,7 +11,7 @@ from functools import cache
 import sqlalchemy as sa
 
 from replicalab.db.models import InstallationRow
-from replicalab.db.tables import TASKS
+from replicalab.db.tables import TASKS, constant
 from replicalab.domain.tasks import TaskKind
 
 PROTOCOL = 1
@@ -39,8 +39,12 @@ def is_made_by(claimant: Claimant) -> sa.ColumnElement[bool]:
 
     A task that an older gateway has just written has no version yet, and waits for the scheduler.
     """
+    made = [
+        sa.tuple_(constant(kind), sa.literal_column(str(version)))
+        for kind, version in sorted(claimant.kinds)
+    ]
     pair = sa.tuple_(TASKS.c.kind, TASKS.c.kind_version)
-    return sa.and_(pair.in_(sorted(claimant.kinds)), is_followed(PROTOCOL))
+    return sa.and_(pair.in_(made), is_followed(PROTOCOL))
 
 
 def is_followed(protocol: int) -> sa.ColumnElement[bool]:

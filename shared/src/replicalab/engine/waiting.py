@@ -14,13 +14,16 @@ import sqlalchemy as sa
 from sqlalchemy.orm import Session
 
 from replicalab.db.models import TaskRow, UsageRow
-from replicalab.db.tables import TASKS, constant
+from replicalab.db.tables import TASKS, constant, not_among
 from replicalab.domain.states import TaskState
 from replicalab.domain.tasks import Queue
 from replicalab.engine.fairness import Lane, fair_turns
 from replicalab.engine.usage import remaining_seconds
 from replicalab.engine.versions import Claimant, is_made_by
 from replicalab.engine.workers import may_run_elsewhere
+
+Asks = Session | sa.Connection
+"""A transaction, or statements by themselves."""
 
 _ASSUMED_TASK_SECONDS = 10.0
 _RECENT_TASKS = 40
@@ -45,7 +48,7 @@ _LANES = sa.text(
 
 
 def take_fairly(
-    session: Session,
+    session: Asks,
     queue: Queue,
     room: int,
     claimant: Claimant | None = None,
@@ -54,7 +57,7 @@ def take_fairly(
     """Ids of up to ``room`` tasks that wait without a doorbell, locked, in the order to ring.
 
     Args:
-        session: Whose transaction holds the locks.
+        session: Whose transaction holds the locks, if it is one.
         queue: Which tasks.
         room: How many at most.
         claimant: What this one does not make, or had better leave to another, is passed over.
@@ -74,7 +77,7 @@ def take_fairly(
     return taken
 
 
-def _shares(session: Session, queue: Queue, lanes: Sequence[Lane], room: int) -> Mapping[Lane, int]:
+def _shares(session: Asks, queue: Queue, lanes: Sequence[Lane], room: int) -> Mapping[Lane, int]:
     """How many of ``room`` places go to every lane."""
     urgent = [lane for lane in lanes if lane.priority == lanes[0].priority]
     if len(urgent) == 1:  # nobody to be fair to
@@ -85,7 +88,7 @@ def _shares(session: Session, queue: Queue, lanes: Sequence[Lane], room: int) ->
 
 
 def next_waiting(
-    session: Session, queue: Queue, claimant: Claimant, left: Sequence[int], *, is_at_work: bool
+    session: Asks, queue: Queue, claimant: Claimant, left: Sequence[int], *, is_at_work: bool
 ) -> int | None:
     """The task to run next for somebody who looks without a doorbell.
 
@@ -112,7 +115,7 @@ def _rung_for(queue: Queue, claimant: Claimant) -> sa.Select[int]:
         _queued(queue, claimant)
         .where(
             TASKS.c.dispatched_at.is_not(None),
-            TASKS.c.id.not_in(sa.bindparam("left", expanding=True)),
+            not_among(TASKS.c.id, "left"),
         )
         .order_by(TASKS.c.dispatched_at, TASKS.c.id)
         .limit(1)
@@ -129,7 +132,7 @@ def _queued(queue: Queue, claimant: Claimant | None) -> sa.Select[int]:
     return queued.where(is_made_by(claimant), ~may_run_elsewhere(claimant.worker))
 
 
-def usage_seconds(session: Session, queue: Queue, task_seconds: float) -> dict[str, float]:
+def usage_seconds(session: Asks, queue: Queue, task_seconds: float) -> dict[str, float]:
     """Decayed compute of every owner, with the tasks that run or were rung for in ``queue``.
 
     Args:
@@ -156,13 +159,13 @@ def usage_seconds(session: Session, queue: Queue, task_seconds: float) -> dict[s
     return usage
 
 
-def _lanes(session: Session, queue: Queue) -> list[Lane]:
+def _lanes(session: Asks, queue: Queue) -> list[Lane]:
     rows = session.execute(_LANES, {"queue": queue.value}).all()
     return [Lane(row.priority, row.owner) for row in rows]
 
 
 def _oldest(
-    session: Session,
+    session: Asks,
     queue: Queue,
     claimant: Claimant | None,
     lane: Lane,
@@ -181,7 +184,7 @@ def _oldest_of(queue: Queue, claimant: Claimant | None) -> sa.Select[int]:
             TASKS.c.dispatched_at.is_(None),
             TASKS.c.priority == sa.bindparam("priority"),
             TASKS.c.owner == sa.bindparam("owner"),
-            TASKS.c.id.not_in(sa.bindparam("taken", expanding=True)),
+            not_among(TASKS.c.id, "taken"),
         )
         .order_by(TASKS.c.id)
         .limit(sa.bindparam("number", type_=sa.Integer))
@@ -189,7 +192,7 @@ def _oldest_of(queue: Queue, claimant: Claimant | None) -> sa.Select[int]:
     )
 
 
-def _task_seconds(session: Session, queue: Queue) -> float:
+def _task_seconds(session: Asks, queue: Queue) -> float:
     """Mean seconds of the latest tasks of the queue."""
     latest = (
         sa.select(TaskRow.seconds)

@@ -17,7 +17,7 @@ from sqlalchemy.orm import Session
 
 from replicalab.db.database import Database
 from replicalab.db.models import NOW, AttemptRow, InstallationRow, TaskRow, WorkerRow
-from replicalab.db.tables import ATTEMPTS, TASKS, WORKERS
+from replicalab.db.tables import ATTEMPTS, TASKS, WORKERS, constant
 from replicalab.domain.kind_versions import KIND_VERSIONS
 from replicalab.domain.resources import WorkerRead
 from replicalab.domain.states import TaskState
@@ -91,7 +91,7 @@ def may_run_elsewhere(worker: str) -> sa.ColumnElement[bool]:
     failed_here = sa.exists().where(
         ATTEMPTS.c.task_id == TASKS.c.id,
         ATTEMPTS.c.epoch == TASKS.c.epoch,
-        ATTEMPTS.c.error_class.in_(ELSEWHERE),
+        ATTEMPTS.c.error_class.in_([constant(one) for one in sorted(ELSEWHERE)]),
         ATTEMPTS.c.worker.startswith(f"{node}:", autoescape=True),
     )
     has_other = sa.exists().where(
