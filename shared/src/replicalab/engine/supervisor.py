@@ -38,7 +38,10 @@ from replicalab.settings import EngineSettings, LocalStoreSettings, S3StoreSetti
 _log = logging.getLogger(__name__)
 _POLL_SECONDS = 0.5
 _COMMIT_RETRY_SECONDS = 1.0
-_STACKS_SECONDS = 0.5
+_STACKS_SECONDS = 5.0
+"""What a process that still can takes at most to write where it stands, on a busy machine too."""
+
+_STACKS_PAUSE_SECONDS = 0.2
 _LONGEST_STACKS_CHARACTERS = 8000
 
 
@@ -84,8 +87,12 @@ class ChildProcess:
         """Where every thread of the process is now, as far as it can still tell."""
         if self.process.pid is not None:
             os.kill(self.process.pid, signal.SIGUSR1)
-            time.sleep(_STACKS_SECONDS)
-        return self._stacks.read_text(errors="replace")
+        deadline = time.monotonic() + _STACKS_SECONDS
+        written, before = "", None
+        while time.monotonic() < deadline and (not written or written != before):
+            time.sleep(_STACKS_PAUSE_SECONDS)
+            before, written = written, self._stacks.read_text(errors="replace")
+        return written
 
     def kill(self) -> int | None:
         """End the process at once; returns its exit code (negative: the signal)."""
