@@ -18,6 +18,10 @@ _KEEPALIVES = {"keepalives_idle": 30, "keepalives_interval": 10, "keepalives_cou
 """A peer that is gone without a word closes the line of an idle connection after a minute."""
 
 
+Asks = Session | sa.Connection
+"""What statements are asked on: a transaction, or each by itself."""
+
+
 class Database:
     """A pool of connections to PostgreSQL."""
 

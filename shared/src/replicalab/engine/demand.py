@@ -7,7 +7,7 @@ import sqlalchemy as sa
 from sqlalchemy.orm import Session
 
 from replicalab.db.models import NOW, ExperimentRow, ExperimentTaskRow, TaskRow
-from replicalab.db.tables import EXPERIMENT_TASKS, EXPERIMENTS, TASKS
+from replicalab.db.tables import EXPERIMENT_TASKS, EXPERIMENTS, TASKS, among
 from replicalab.domain.priorities import Priority
 from replicalab.engine.journal import Journal
 
@@ -19,7 +19,7 @@ _DEMAND = (
     )
     .join(EXPERIMENTS, EXPERIMENTS.c.id == EXPERIMENT_TASKS.c.experiment_id)
     .where(
-        EXPERIMENT_TASKS.c.task_id == sa.any_(sa.bindparam("tasks", type_=sa.ARRAY(sa.BigInteger))),
+        among(EXPERIMENT_TASKS.c.task_id, "tasks"),
         EXPERIMENTS.c.ended_at.is_(None),
     )
     .group_by(EXPERIMENT_TASKS.c.task_id)

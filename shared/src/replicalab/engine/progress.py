@@ -8,8 +8,8 @@ from typing import Any
 
 import sqlalchemy as sa
 from sqlalchemy.dialects.postgresql import aggregate_order_by
-from sqlalchemy.orm import Session
 
+from replicalab.db.database import Asks
 from replicalab.db.tables import EXPERIMENT_TASKS, EXPERIMENTS, TASK_LEASES, TASKS, constant
 from replicalab.domain.resources import Progress
 from replicalab.domain.states import TaskState
@@ -74,7 +74,7 @@ class Speeds:
         self._measured: dict[TaskKind, float] = {}
         self._read_at = -_CACHE_SECONDS
 
-    def measured(self, asked: Session | sa.Connection) -> Mapping[TaskKind, float]:
+    def measured(self, asked: Asks) -> Mapping[TaskKind, float]:
         """Kinds that have run here, with their seconds per unit of work."""
         with self._lock:
             if time.monotonic() - self._read_at >= _CACHE_SECONDS:

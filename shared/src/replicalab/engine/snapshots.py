@@ -4,8 +4,8 @@ from dataclasses import dataclass
 from uuid import UUID
 
 import sqlalchemy as sa
-from sqlalchemy.orm import Session
 
+from replicalab.db.database import Asks
 from replicalab.db.tables import EXPERIMENTS
 from replicalab.domain.priorities import Priority
 from replicalab.domain.resources import ExperimentRead
@@ -39,7 +39,7 @@ class Snapshot:
     experiment: ExperimentRead
 
 
-def snapshot_of(asked: Session | sa.Connection, experiment_id: UUID, speeds: Speeds) -> Snapshot:
+def snapshot_of(asked: Asks, experiment_id: UUID, speeds: Speeds) -> Snapshot:
     """The experiment now, or ``ExperimentNotFound``."""
     row = asked.execute(_READ, {"experiment": experiment_id}).one_or_none()
     if row is None:

@@ -10,7 +10,7 @@ from sqlalchemy.orm import Session
 from uuid_utils.compat import uuid7
 
 from replicalab.db.models import ArtifactRow, ExperimentRow, IdempotencyRow, TaskRow
-from replicalab.db.tables import EXPERIMENTS, TASKS
+from replicalab.db.tables import EXPERIMENTS, TASKS, among
 from replicalab.domain.kind_versions import KIND_VERSIONS
 from replicalab.domain.priorities import Priority
 from replicalab.domain.specs import AnyImportSpec, AnySpec
@@ -44,14 +44,12 @@ LIVING = (
 Cache = Literal["hit", "shared", "miss"]
 
 _TAKE_TURNS = sa.select(sa.func.pg_advisory_xact_lock(SUBMISSION_LOCK))
-_KEYS = sa.bindparam("keys", type_=sa.ARRAY(sa.String))
-_IDS = sa.bindparam("ids", type_=sa.ARRAY(sa.BigInteger))
 _LIVING_TASKS = sa.select(TASKS.c.key, TASKS.c.id, TASKS.c.state).where(
-    TASKS.c.key == sa.any_(_KEYS), TASKS.c.state.in_(LIVING), TASKS.c.evicted_at.is_(None)
+    among(TASKS.c.key, "keys"), TASKS.c.state.in_(LIVING), TASKS.c.evicted_at.is_(None)
 )
 _LOCK_LIVING = (
     sa.select(TASKS.c.id, TASKS.c.key, TASKS.c.state, TASKS.c.cancel_requested)
-    .where(TASKS.c.id == sa.any_(_IDS), TASKS.c.state.in_(LIVING))
+    .where(among(TASKS.c.id, "ids"), TASKS.c.state.in_(LIVING))
     .order_by(TASKS.c.id)
     .with_for_update()
 )

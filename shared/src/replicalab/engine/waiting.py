@@ -11,8 +11,8 @@ from functools import cache
 from itertools import islice
 
 import sqlalchemy as sa
-from sqlalchemy.orm import Session
 
+from replicalab.db.database import Asks
 from replicalab.db.models import TaskRow, UsageRow
 from replicalab.db.tables import TASKS, constant, not_among
 from replicalab.domain.states import TaskState
@@ -21,9 +21,6 @@ from replicalab.engine.fairness import Lane, fair_turns
 from replicalab.engine.usage import remaining_seconds
 from replicalab.engine.versions import Claimant, is_made_by
 from replicalab.engine.workers import may_run_elsewhere
-
-Asks = Session | sa.Connection
-"""A transaction, or statements by themselves."""
 
 _ASSUMED_TASK_SECONDS = 10.0
 _RECENT_TASKS = 40
