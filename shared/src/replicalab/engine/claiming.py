@@ -62,7 +62,7 @@ def _claim(claimant: Claimant) -> sa.Select[Any]:
             TASKS.c.id == sa.bindparam("task"),
             TASKS.c.state == constant(TaskState.QUEUED),
             TASKS.c.cancel_requested.is_(False),
-            TASKS.c.held.is_(False),
+            ~TASKS.c.held,
             is_made_by(claimant),
             ~is_drained(worker),
             ~may_run_elsewhere(worker),

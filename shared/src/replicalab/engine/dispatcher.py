@@ -15,7 +15,7 @@ _IS_RUNNING = TASKS.c.state == constant(TaskState.RUNNING)
 _IS_RUNG_FOR = sa.and_(
     TASKS.c.state == constant(TaskState.QUEUED),
     TASKS.c.dispatched_at.is_not(None),
-    TASKS.c.held.is_(False),
+    ~TASKS.c.held,
 )
 _UNDER_WAY = sa.select(
     sa.func.count().filter(_IS_RUNNING), sa.func.count().filter(_IS_RUNG_FOR)
@@ -83,7 +83,7 @@ def _overdue(redispatch_seconds: float) -> sa.Select[int]:
         .where(
             TASKS.c.queue == sa.bindparam("of_queue"),
             TASKS.c.state == constant(TaskState.QUEUED),
-            TASKS.c.held.is_(False),
+            ~TASKS.c.held,
             TASKS.c.dispatched_at < NOW - sa.func.make_interval(0, 0, 0, 0, 0, 0, seconds),
         )
         .order_by(TASKS.c.id)

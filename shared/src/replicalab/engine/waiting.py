@@ -122,7 +122,7 @@ def _rung_for(queue: Queue, claimant: Claimant) -> sa.Select[int]:
 def _queued(queue: Queue, claimant: Claimant | None) -> sa.Select[int]:
     """Tasks that may run as soon as somebody takes them."""
     queued = sa.select(TASKS.c.id).where(
-        TASKS.c.queue == queue, TASKS.c.state == constant(TaskState.QUEUED), TASKS.c.held.is_(False)
+        TASKS.c.queue == queue, TASKS.c.state == constant(TaskState.QUEUED), ~TASKS.c.held
     )
     if claimant is None:
         return queued
