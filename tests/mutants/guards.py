@@ -58,8 +58,8 @@ MUTANTS = (
     Mutant(
         "only a queued task can be claimed",
         ENGINE / "claiming.py",
-        "            TASKS.c.state == constant(TaskState.QUEUED),\n",
-        "",
+        "            MAY_BE_TAKEN,\n",
+        "            ~TASKS.c.held,\n",
         TASKS,
     ),
     Mutant(

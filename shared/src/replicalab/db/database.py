@@ -16,6 +16,7 @@ STATEMENT_TIMEOUT_MILLISECONDS = 10_000
 CONNECT_TIMEOUT_SECONDS = 5
 _KEEPALIVES = {"keepalives_idle": 30, "keepalives_interval": 10, "keepalives_count": 3}
 """A peer that is gone without a word closes the line of an idle connection after a minute."""
+_PLANS_ONCE = "-c plan_cache_mode=force_generic_plan -c enable_seqscan=off"
 
 
 Asks = Session | sa.Connection
@@ -32,8 +33,10 @@ class Database:
             url: Of the database.
             pool_size: Connections at most.
             plans_once: Plan what is prepared once, whatever its parameters: for programs that ask
-                few questions, by keys, again and again.
+                few questions, by keys, again and again. Where there is an index it is used, since
+                the plan stays when the tables that it was made for, perhaps empty, have grown.
         """
+        planning = _PLANS_ONCE if plans_once else ""
         self.engine = sa.create_engine(
             sa.make_url(url).set(drivername="postgresql+psycopg"),
             pool_size=pool_size,
@@ -43,8 +46,7 @@ class Database:
                 **_KEEPALIVES,
                 "connect_timeout": CONNECT_TIMEOUT_SECONDS,
                 "options": f"-c statement_timeout={STATEMENT_TIMEOUT_MILLISECONDS}"
-                " -c idle_in_transaction_session_timeout=60000 -c timezone=UTC"
-                f" -c plan_cache_mode={'force_generic_plan' if plans_once else 'auto'}",
+                f" -c idle_in_transaction_session_timeout=60000 -c timezone=UTC {planning}",
             },
         )
         sa.event.listen(self.engine, "checkout", _refuse_dead)

@@ -21,6 +21,7 @@ from replicalab.engine.checkpoints import newest_checkpoint
 from replicalab.engine.claimed import ClaimedTask, params_of, resolve_inputs
 from replicalab.engine.journal import Journal
 from replicalab.engine.versions import Claimant, is_made_by
+from replicalab.engine.waiting import MAY_BE_TAKEN
 from replicalab.engine.workers import is_drained, may_run_elsewhere
 
 
@@ -60,9 +61,8 @@ def _claim(claimant: Claimant) -> sa.Select[Any]:
         sa.update(TASKS)
         .where(
             TASKS.c.id == sa.bindparam("task"),
-            TASKS.c.state == constant(TaskState.QUEUED),
-            TASKS.c.cancel_requested.is_(False),
-            ~TASKS.c.held,
+            MAY_BE_TAKEN,
+            ~TASKS.c.cancel_requested,
             is_made_by(claimant),
             ~is_drained(worker),
             ~may_run_elsewhere(worker),

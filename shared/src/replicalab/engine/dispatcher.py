@@ -8,15 +8,11 @@ from replicalab.db.tables import TASKS, among, constant
 from replicalab.domain.states import TaskState
 from replicalab.domain.tasks import Queue
 from replicalab.engine.doorbells import Doorbells
-from replicalab.engine.waiting import take_fairly
+from replicalab.engine.waiting import MAY_BE_TAKEN, take_fairly
 
 _MOST_DOUBLINGS = 3
 _IS_RUNNING = TASKS.c.state == constant(TaskState.RUNNING)
-_IS_RUNG_FOR = sa.and_(
-    TASKS.c.state == constant(TaskState.QUEUED),
-    TASKS.c.dispatched_at.is_not(None),
-    ~TASKS.c.held,
-)
+_IS_RUNG_FOR = sa.and_(MAY_BE_TAKEN, TASKS.c.dispatched_at.is_not(None))
 _UNDER_WAY = sa.select(
     sa.func.count().filter(_IS_RUNNING), sa.func.count().filter(_IS_RUNG_FOR)
 ).where(TASKS.c.queue == sa.bindparam("of_queue"), sa.or_(_IS_RUNNING, _IS_RUNG_FOR))
@@ -82,8 +78,7 @@ def _overdue(redispatch_seconds: float) -> sa.Select[int]:
         sa.select(TASKS.c.id)
         .where(
             TASKS.c.queue == sa.bindparam("of_queue"),
-            TASKS.c.state == constant(TaskState.QUEUED),
-            ~TASKS.c.held,
+            MAY_BE_TAKEN,
             TASKS.c.dispatched_at < NOW - sa.func.make_interval(0, 0, 0, 0, 0, 0, seconds),
         )
         .order_by(TASKS.c.id)

@@ -22,6 +22,12 @@ from replicalab.engine.usage import remaining_seconds
 from replicalab.engine.versions import Claimant, is_made_by
 from replicalab.engine.workers import may_run_elsewhere
 
+MAY_BE_TAKEN = sa.and_(TASKS.c.state == constant(TaskState.QUEUED), ~TASKS.c.held)
+"""Tasks that wait for a worker, in the words of the partial indexes.
+
+PostgreSQL does not see that ``held IS false`` implies their condition.
+"""
+
 _ASSUMED_TASK_SECONDS = 10.0
 _RECENT_TASKS = 40
 
@@ -121,9 +127,7 @@ def _rung_for(queue: Queue, claimant: Claimant) -> sa.Select[int]:
 
 def _queued(queue: Queue, claimant: Claimant | None) -> sa.Select[int]:
     """Tasks that may run as soon as somebody takes them."""
-    queued = sa.select(TASKS.c.id).where(
-        TASKS.c.queue == queue, TASKS.c.state == constant(TaskState.QUEUED), ~TASKS.c.held
-    )
+    queued = sa.select(TASKS.c.id).where(TASKS.c.queue == queue, MAY_BE_TAKEN)
     if claimant is None:
         return queued
     return queued.where(is_made_by(claimant), ~may_run_elsewhere(claimant.worker))
@@ -175,15 +179,21 @@ def _oldest(
 
 @cache
 def _oldest_of(queue: Queue, claimant: Claimant | None) -> sa.Select[int]:
+    lane = sa.tuple_(TASKS.c.priority, TASKS.c.owner)
+    wanted = sa.tuple_(
+        sa.bindparam("priority", type_=sa.Integer), sa.bindparam("owner", type_=sa.String)
+    )
     return (
         _queued(queue, claimant)
         .where(
             TASKS.c.dispatched_at.is_(None),
-            TASKS.c.priority == sa.bindparam("priority"),
-            TASKS.c.owner == sa.bindparam("owner"),
+            # As a range and an order, which only the index of waiting tasks can serve: an equality
+            # lets PostgreSQL walk along the primary key instead, through all that is done.
+            lane >= wanted,
+            lane <= wanted,
             not_among(TASKS.c.id, "taken"),
         )
-        .order_by(TASKS.c.id)
+        .order_by(TASKS.c.priority, TASKS.c.owner, TASKS.c.id)
         .limit(sa.bindparam("number", type_=sa.Integer))
         .with_for_update(skip_locked=True)
     )
