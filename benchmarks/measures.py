@@ -23,7 +23,7 @@ from replicalab_metrics.measures.frechet import frechet_distance
 from replicalab_metrics.measures.kernel_distance import subset_kernel_distances
 from replicalab_metrics.measures.precision_recall import manifold_membership
 
-Features = npt.NDArray[np.float32]
+Features = npt.NDArray[np.float32] | npt.NDArray[np.float64]
 Run = Callable[[Features, Features], list[float]]
 
 NEIGHBOURS = 3

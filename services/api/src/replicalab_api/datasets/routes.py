@@ -1,14 +1,14 @@
 """Routes under /v1/datasets."""
 
 from http import HTTPStatus
-from typing import Annotated, Any
+from typing import Annotated
 from uuid import UUID
 
 from fastapi import APIRouter, Depends, Query, Request, Response
 from fastapi import Path as PathParameter
 from fastapi.concurrency import run_in_threadpool
 
-from replicalab import errors, file_errors, refusals
+from replicalab import errors, refusals
 from replicalab.db.datasets import DatasetRow
 from replicalab.domain.dataset_resources import DatasetPage, DatasetRead
 from replicalab.domain.specs import DatasetImportSpec
@@ -17,7 +17,7 @@ from replicalab_api.datasets.queries import DatasetQuery
 from replicalab_api.http.authentication import Caller
 from replicalab_api.http.paging import Cursors
 from replicalab_api.http.problems import responses
-from replicalab_api.http.uploads import MEDIA_TYPE
+from replicalab_api.imports.described import REFUSALS, file_body
 from replicalab_api.imports.queries import ImportsQuery
 from replicalab_api.imports.sources import file_of
 from replicalab_api.imports.visible import LabImports
@@ -39,31 +39,16 @@ async def _datasets(request: Request) -> LabDatasets:
 Service = Annotated[LabDatasets, Depends(_datasets)]
 DatasetId = Annotated[UUID, PathParameter(description="``id`` of the data set.")]
 NOT_FOUND = responses(refusals.DatasetNotFound)
-FILE: dict[str, Any] = {
-    "requestBody": {
-        "required": False,
-        "description": "Unless an upload is named: a zip archive of class folders, an npz of "
-        "images and labels, or Parquet.",
-        "content": {MEDIA_TYPE: {"schema": {"type": "string", "format": "binary"}}},
-    }
-}
+FILE = file_body(
+    "Unless an upload is named: a zip archive of class folders, an npz of "
+    "images and labels, or Parquet."
+)
 
 
 @router.post(
     "",
     status_code=HTTPStatus.ACCEPTED,
-    responses=responses(
-        errors.BodyTooLarge,
-        errors.UnsupportedMediaType,
-        errors.StoreUnavailable,
-        errors.QuotaExceeded,
-        refusals.TooManyTasks,
-        refusals.NameTaken,
-        refusals.ProjectNotFound,
-        file_errors.UploadNotFound,
-        file_errors.UploadExpired,
-        file_errors.UploadIncomplete,
-    ),
+    responses=REFUSALS,
     openapi_extra=FILE,
 )
 async def import_dataset(

@@ -1,14 +1,14 @@
 """Routes under /v1/generators."""
 
 from http import HTTPStatus
-from typing import Annotated, Any
+from typing import Annotated
 from uuid import UUID
 
 from fastapi import APIRouter, Depends, Query, Request, Response
 from fastapi import Path as PathParameter
 from fastapi.concurrency import run_in_threadpool
 
-from replicalab import errors, file_errors, refusals
+from replicalab import errors, refusals
 from replicalab.db.generators import GeneratorRow
 from replicalab.domain.generator_resources import GeneratorPage, GeneratorRead
 from replicalab.domain.specs import ImportSpec
@@ -16,7 +16,7 @@ from replicalab.domain.upload_resources import UploadKind
 from replicalab_api.http.authentication import Caller
 from replicalab_api.http.paging import Cursors
 from replicalab_api.http.problems import responses
-from replicalab_api.http.uploads import MEDIA_TYPE
+from replicalab_api.imports.described import REFUSALS, file_body
 from replicalab_api.imports.queries import ImportQuery, ImportsQuery
 from replicalab_api.imports.sources import file_of
 from replicalab_api.imports.visible import LabImports
@@ -38,31 +38,16 @@ async def _generators(request: Request) -> LabGenerators:
 Service = Annotated[LabGenerators, Depends(_generators)]
 GeneratorId = Annotated[UUID, PathParameter(description="``id`` of the generator.")]
 NOT_FOUND = responses(refusals.GeneratorNotFound)
-FILE: dict[str, Any] = {
-    "requestBody": {
-        "required": False,
-        "description": "Unless an upload is named, the file: an official snapshot (edm-*.pkl), or "
-        "a safetensors file with its description in the metadata.",
-        "content": {MEDIA_TYPE: {"schema": {"type": "string", "format": "binary"}}},
-    }
-}
+FILE = file_body(
+    "Unless an upload is named, the file: an official snapshot (edm-*.pkl), or "
+    "a safetensors file with its description in the metadata."
+)
 
 
 @router.post(
     "",
     status_code=HTTPStatus.ACCEPTED,
-    responses=responses(
-        errors.BodyTooLarge,
-        errors.UnsupportedMediaType,
-        errors.StoreUnavailable,
-        errors.QuotaExceeded,
-        refusals.TooManyTasks,
-        refusals.NameTaken,
-        refusals.ProjectNotFound,
-        file_errors.UploadNotFound,
-        file_errors.UploadExpired,
-        file_errors.UploadIncomplete,
-    ),
+    responses=REFUSALS,
     openapi_extra=FILE,
 )
 async def import_generator(

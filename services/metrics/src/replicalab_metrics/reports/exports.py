@@ -1,35 +1,12 @@
 """The numbers of a study for other programs: CSV with its provenance, and JSON."""
 
-import csv
-import io
 import json
 
-from replicalab.domain.measures import Measurement
+from replicalab.domain.tables import measurements_csv
 from replicalab_metrics.reports.claim_table import claims_document
 from replicalab_metrics.reports.comparisons import comparisons_document
 from replicalab_metrics.reports.paper_table import paper_document
 from replicalab_metrics.reports.study import Study
-
-COLUMNS = (
-    "name",
-    "version",
-    "t_re",
-    "sigma",
-    "reference",
-    "part",
-    "value",
-    "unit",
-    "std",
-    "n",
-    "n_unit",
-    "interval_low",
-    "interval_high",
-    "interval_level",
-    "interval_method",
-    "recipe",
-)
-
-FORMULA_STARTS = ("=", "+", "-", "@", "\t", "\r")
 
 SEPARATORS = {",": r"\u002c", ";": r"\u003b"}
 
@@ -39,19 +16,15 @@ def results_csv(study: Study) -> bytes:
 
     Text that a spreadsheet would run as a formula starts with an apostrophe.
     """
-    buffer = io.StringIO(newline="")
-    for line in (
+    provenance = (
         "ReplicaLab results; one line a measurement",
         f"study: {_header_text(study.spec.name)}",
         f"specification sha256: {study.spec_sha256}",
         "sigma: noise std for pixels from -1 to 1",
         "unit 1: a share from 0 to 1",
-    ):
-        buffer.write(f"# {line}\r\n")
-    writer = csv.writer(buffer)  # ends lines as RFC 4180 does, and so quotes stray returns
-    writer.writerow(COLUMNS)
-    writer.writerows(_row(measurement) for measurement in study.measurements)
-    return buffer.getvalue().encode()
+    )
+    header = "".join(f"# {line}\r\n" for line in provenance)
+    return (header + measurements_csv(study.measurements)).encode()
 
 
 def results_json(study: Study) -> bytes:
@@ -68,19 +41,6 @@ def results_json(study: Study) -> bytes:
         "paper": paper_document(study.paper),
     }
     return json.dumps(document, indent=1, allow_nan=False, ensure_ascii=False).encode()
-
-
-def _row(measurement: Measurement) -> list[str | int | float | None]:
-    fields = measurement.model_dump(mode="json")
-    interval = fields.pop("interval") or {}
-    fields |= {f"interval_{key}": value for key, value in interval.items()}
-    fields["recipe"] = json.dumps(fields["recipe"], sort_keys=True)
-    return [_cell(fields.get(column)) for column in COLUMNS]
-
-
-def _cell(value: str | float | None) -> str | int | float | None:
-    is_formula = isinstance(value, str) and value.startswith(FORMULA_STARTS)
-    return f"'{value}" if is_formula else value
 
 
 def _header_text(text: str) -> str:
