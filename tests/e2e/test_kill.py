@@ -24,6 +24,7 @@ pytestmark = [
     pytest.mark.timeout(600),
 ]
 PATIENCE_SECONDS = 120.0
+SHORT_LEASE = {"REPLICALAB_ENGINE__LEASE_SECONDS": "5", "REPLICALAB_ENGINE__BEAT_SECONDS": "1"}
 STUDY = ExperimentSpec.model_validate_json(
     json.dumps(
         {
@@ -49,15 +50,14 @@ def running(lab: Lab, experiment_id: UUID, kind: TaskKind) -> TaskRead:
 
 
 def test_a_study_whose_workers_are_killed_ends_with_the_same_table(
-    stack: EmbeddedStack, server_folder: Path
+    stack: EmbeddedStack, server_folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    with Lab(stack.url, stack.token) as lab:
-        undisturbed = lab.submit(STUDY)
-        assert lab.wait(undisturbed).state is ExperimentState.SUCCEEDED
-        expected = lab.results(undisturbed).to_csv()
+    for name, value in SHORT_LEASE.items():
+        monkeypatch.setenv(name, value)
     data = Path(tempfile.mkdtemp(dir=server_folder)) / "data"
     data.parent.chmod(0o711)
-    with EmbeddedStack(data) as another:
+    with Lab(stack.url, stack.token) as calm, EmbeddedStack(data) as another:
+        undisturbed = calm.submit(STUDY)  # makes use of the time in which leases expire below
         another.start()
         with Lab(another.url, another.token) as lab:
             experiment = lab.submit(STUDY)
@@ -67,7 +67,8 @@ def test_a_study_whose_workers_are_killed_ends_with_the_same_table(
             ]
             assert lab.wait(experiment).state is ExperimentState.SUCCEEDED
             assert any(task.attempts > 1 for task in lab.tasks(experiment) if task.key in killed)
-            assert lab.results(experiment).to_csv() == expected
+            assert calm.wait(undisturbed).state is ExperimentState.SUCCEEDED
+            assert lab.results(experiment).to_csv() == calm.results(undisturbed).to_csv()
 
 
 def kill_worker_of(task: TaskRead) -> str:

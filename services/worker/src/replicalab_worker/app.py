@@ -1,10 +1,13 @@
-"""Composition root: handlers, engine and settings meet here."""
+"""Composition root: handlers, engine and settings meet here.
+
+The child that runs tasks imports this module for its handlers. It talks to no database and no
+broker, so their libraries are loaded only by the process that serves.
+"""
 
 from functools import partial
 
 from replicalab.domain.tasks import Queue
 from replicalab.engine.handlers import Handlers
-from replicalab.engine.service import run_service
 from replicalab.file_errors import DatasetUnavailable, WeightsUnavailable
 from replicalab_worker.downloads import folder_of
 from replicalab_worker.pipelines.pinned_files import PinnedFolder
@@ -13,6 +16,8 @@ from replicalab_worker.settings import WorkerSettings
 
 def main() -> None:
     """Serve the worker queue until SIGTERM."""
+    from replicalab.engine.service import run_service  # noqa: PLC0415
+
     settings = WorkerSettings()
     datasets = folder_of(settings.datasets, DatasetUnavailable)
     weights = folder_of(settings.weights, WeightsUnavailable)

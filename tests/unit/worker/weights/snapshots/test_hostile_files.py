@@ -90,7 +90,7 @@ def archive(**entries: bytes) -> bytes:
 
 def bomb() -> bytes:
     file = io.BytesIO()
-    with zipfile.ZipFile(file, "w", zipfile.ZIP_DEFLATED) as writer:
+    with zipfile.ZipFile(file, "w", zipfile.ZIP_DEFLATED, compresslevel=1) as writer:
         writer.writestr("archive/data.pkl", bytes(200 * 2**20))
     return file.getvalue()
 
