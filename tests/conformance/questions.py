@@ -1,6 +1,6 @@
 """Schemathesis asks: whatever anybody sends, the answers are the ones that are described."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from typing import Any
@@ -147,7 +147,7 @@ def _ask_at_random(asker: Asker, operation: Any, mode: schemathesis.GenerationMo
 def ask_at_the_edges(asker: Asker, operation: Any, session: GenerationSession) -> None:
     """Send, about things that there are, what just fits the schema and what just does not."""
     known = asker.known_of(operation)
-    cases = CoverageGenerator(
+    cases: Iterable[Any] = CoverageGenerator(
         operation=operation,
         generation_modes=list(schemathesis.GenerationMode),
         generation_config=operation.schema.config.generation_for(
@@ -160,10 +160,9 @@ def ask_at_the_edges(asker: Asker, operation: Any, session: GenerationSession) -
     )
     for case in cases:
         about = case.meta.phase.data
-        # HTTP lets everybody add fields to a head (RFC 9110, section 5.1).
-        is_allowed = about.scenario is CoverageScenario.OBJECT_UNEXPECTED_PROPERTIES
-        if is_allowed and about.parameter_location is ParameterLocation.HEADER:
-            continue
+        is_further = about.scenario is CoverageScenario.OBJECT_UNEXPECTED_PROPERTIES
+        if is_further and about.parameter_location is ParameterLocation.HEADER:
+            continue  # HTTP lets everybody add fields to a head (RFC 9110, section 5.1)
         if about.parameter_location is not ParameterLocation.PATH:
             case.path_parameters.update(known)
         asker.ask(case)
