@@ -23,7 +23,12 @@ SEED = 1
 
 @pytest.fixture
 def seed_for(client: TestClient, run_all_tasks: Callable[[], None]) -> Callable[[Principal], Seeds]:
-    return lambda principal: seed(client, principal, lambda _experiment: run_all_tasks())
+    def finish(experiment_id: str) -> None:
+        # Later owners find the first one's work done; what waits then are imports, and stays so.
+        if client.get(f"/v1/experiments/{experiment_id}").json()["state"] != "succeeded":
+            run_all_tasks()
+
+    return lambda principal: seed(client, principal, finish)
 
 
 @pytest.fixture
@@ -78,7 +83,7 @@ def test_an_answer_that_is_not_described_is_counted() -> None:
     titles = {failure.splitlines()[0] for failure in asker.tally.failures}
     assert titles >= {
         "GET /fails: 500: Server error",
-        "GET /fails: 500: Undocumented HTTP status code",
+        "GET /fails: 500: Undocumented status code",
         "GET /lies: 200: Undocumented Content-Type",
     }
 
