@@ -41,12 +41,13 @@ class Tally:
     failures: Counter[str] = field(default_factory=Counter)
     slowest_seconds: float = 0.0
 
-    def add_answer(self, operation: str, answer: Response) -> None:
-        """Count an answer."""
-        self.operations.add(operation)
+    def add_answer(self, operation: str | None, answer: Response) -> None:
+        """Count an answer; None is asked with a method that is not described."""
         self.classes[answer.status_code // 100] += 1
-        if 200 <= answer.status_code < 300:
-            self.succeeded.add(operation)
+        if operation is not None:
+            self.operations.add(operation)
+            if 200 <= answer.status_code < 300:
+                self.succeeded.add(operation)
         self.slowest_seconds = max(self.slowest_seconds, answer.elapsed)
 
     def add_failures(self, operation: str, status: int, failures: Iterable[Failure]) -> None:
