@@ -8,7 +8,7 @@ PACKAGES := -e ./shared -e ./services/api -e ./services/worker -e ./services/met
 unexport PYTHONDONTWRITEBYTECODE
 
 .DEFAULT_GOAL := help
-.PHONY: help demo up test check chaos mutants minio lock clean
+.PHONY: help demo up test check chaos conformance mutants minio lock clean
 
 help:  ## Show this list.
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -60,6 +60,11 @@ SEEDS := 20
 
 chaos: $(VENV)/.dev  ## Break everything at random, SEEDS times, and check that nothing is lost.
 	$(BIN)/python -m tests.chaos.run --seeds $(SEEDS)
+
+EXAMPLES := 20
+
+conformance: $(VENV)/.dev  ## Ask a live gateway whatever its description allows and forbids, EXAMPLES times each.
+	$(BIN)/python -m tests.conformance.run --examples $(EXAMPLES)
 
 mutants: $(VENV)/.dev  ## Take out the engine's guards one by one; each must turn a test red.
 	$(BIN)/python -m tests.mutants.run

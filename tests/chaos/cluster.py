@@ -5,10 +5,11 @@ import secrets
 import signal
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
+from types import MappingProxyType
 
 import httpx
 import redis
@@ -80,6 +81,7 @@ class Part:
         if self.process is not None:
             self.signal(signal.SIGCONT)
             self.process.stop()
+            self.process = None
 
 
 @dataclass
@@ -109,8 +111,15 @@ class Cluster:
 
 
 @contextmanager
-def running_cluster(folder: Path) -> Iterator[Cluster]:
-    """A cluster in ``folder``, whose parents every account may enter."""
+def running_cluster(
+    folder: Path, gateway_settings: Mapping[str, str] = MappingProxyType({})
+) -> Iterator[Cluster]:
+    """A cluster in ``folder``, whose parents every account may enter.
+
+    Args:
+        folder: Gets the data of every server, and a log of each part.
+        gateway_settings: Environment variables of the gateway, besides those of every service.
+    """
     with ExitStack() as stack:
 
         def start(part: Part) -> Part:
@@ -145,13 +154,13 @@ def running_cluster(folder: Path) -> Iterator[Cluster]:
             **{f"REPLICALAB_ENGINE__{name}": value for name, value in TIMES.items()},
         }
 
-        def service(name: str, role: ServiceRole, *command: str) -> Part:
+        def service(name: str, role: ServiceRole, *command: str, **further: str) -> Part:
             url = login_url(postgres_server.url(), role, passwords[role])
-            settings = variables | {"REPLICALAB_DATABASE__URL": url}
+            settings = variables | {"REPLICALAB_DATABASE__URL": url, **further}
             log = folder / f"{name}.log"
             return Part(Program(name, [sys.executable, "-m", *command], settings, log))
 
-        gateway = service("gateway", ServiceRole.GATEWAY, "replicalab_api")
+        gateway = service("gateway", ServiceRole.GATEWAY, "replicalab_api", **gateway_settings)
         gateway_url = f"http://{LOOPBACK}:{port}"
         gateway.is_ready = lambda: _is_up(gateway_url)
         queues = ["worker"] * (WORKERS - 1) + ["metrics"]

@@ -52,6 +52,17 @@ def test_the_stream_ends_with_the_experiment(client: TestClient, ended: str) -> 
     assert ids == sorted(set(ids))
 
 
+def test_the_description_names_every_kind_of_event(client: TestClient, ended: str) -> None:
+    operation = client.get("/openapi.json").json()["paths"][
+        "/v1/experiments/{experiment_id}/events"
+    ]
+    described = operation["get"]["responses"]["200"]["content"]["text/event-stream"]["itemSchema"]
+    events = read(client, ended)
+    assert {event["event"] for event in events} <= set(described["properties"]["event"]["enum"])
+    assert all(event.keys() <= described["properties"].keys() for event in events)
+    assert all(set(described["required"]) <= event.keys() for event in events)
+
+
 def test_the_snapshot_has_no_id_and_is_the_whole_experiment(client: TestClient, ended: str) -> None:
     snapshots = [event for event in read(client, ended) if event["event"] == "experiment"]
     assert [event["data"] for event in snapshots] == [client.get(ended).json()]

@@ -259,7 +259,7 @@ def _existing(experiment_id: ExperimentId, experiments: Experiments) -> UUID:
     "/{experiment_id}/events",
     response_class=StreamingResponse,
     dependencies=[Depends(stream_place)],
-    responses=NOT_FOUND | {200: {"content": {"text/event-stream": {"schema": {"type": "string"}}}}},
+    responses=NOT_FOUND | {200: {"content": {streams.MEDIA_TYPE: {"itemSchema": streams.EVENT}}}},
 )
 def stream_events(
     experiment_id: Annotated[UUID, Depends(_existing)],
@@ -281,7 +281,7 @@ def stream_events(
     after = query.after if last_event_id is None else last_event_id
     return StreamingResponse(
         streams.follow(experiments, looks, wakeups, experiment_id, after),
-        media_type="text/event-stream",
+        media_type=streams.MEDIA_TYPE,
         # Proxies that collect answers would hold the stream back.
         headers={"X-Accel-Buffering": "no"},
     )

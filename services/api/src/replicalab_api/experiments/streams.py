@@ -2,7 +2,8 @@
 
 import asyncio
 import logging
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Mapping
+from typing import Any
 from uuid import UUID
 
 from fastapi.concurrency import run_in_threadpool
@@ -11,7 +12,7 @@ from fastapi.sse import KEEPALIVE_COMMENT, format_sse_event
 from replicalab.engine.snapshots import Snapshot
 from replicalab.errors import NotFound, Unauthenticated, Unavailable
 from replicalab.refusals import Forbidden
-from replicalab_api.experiments.looks import Looks
+from replicalab_api.experiments.looks import SNAPSHOT, Looks
 from replicalab_api.experiments.service import ExperimentStore
 from replicalab_api.http.conditional import etag_of, is_fresh
 from replicalab_api.http.wakeups import Wakeups
@@ -23,6 +24,28 @@ SILENCE_SECONDS = 15.0
 """Longest time between two looks: news may be lost, and a credential may have ended."""
 
 RETRY_MILLISECONDS = 2000
+MEDIA_TYPE = "text/event-stream"
+EVENT: Mapping[str, Any] = {
+    "type": "object",
+    "required": ["event", "data"],
+    "properties": {
+        "event": {
+            "enum": [
+                SNAPSHOT,
+                "experiment-state",
+                "experiment-change",
+                "task-state",
+                "task-progress",
+            ]
+        },
+        "data": {"type": "string", "contentMediaType": "application/json"},
+        "id": {"type": "string", "pattern": "^[0-9]+$"},
+        "retry": {"type": "integer", "minimum": 0},
+    },
+}
+"""What each event of a stream is, once its lines are read: an ``itemSchema``, which OpenAPI 3.2
+has for media types that are sequences (section "Complete vs Streaming Content"), and which
+FastAPI writes into descriptions of version 3.1 as well."""
 
 
 async def follow(
