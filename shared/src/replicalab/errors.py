@@ -37,8 +37,8 @@ class InvalidRequest(ReplicaLabError):
     slug = "invalid-request"
     title = "The request is not valid"
     remedy = (
-        "Correct the fields that `errors` points at and send the request again. "
-        "`POST /v1/experiments:validate` checks a specification without running it."
+        "Correct what the detail and `errors` point at, and try again. `replicalab validate` and "
+        "`POST /v1/experiments:validate` check a specification without running it."
     )
 
 

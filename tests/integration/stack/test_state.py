@@ -47,6 +47,17 @@ def test_others_cannot_list_the_data(data: DataFolder) -> None:
     assert stat.S_IMODE(data.logs.stat().st_mode) == 0o700
 
 
+def test_a_file_in_the_place_of_the_folder_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "data").write_text("")
+    with pytest.raises(InvalidRequest, match="Not a directory"):
+        DataFolder(tmp_path / "data").create()
+
+
+def test_a_place_where_nobody_can_write_is_refused() -> None:
+    with pytest.raises(InvalidRequest, match="/proc/nothing cannot be the data folder"):
+        DataFolder(Path("/proc/nothing")).create()
+
+
 def test_one_process_at_a_time_runs_a_stack(data: DataFolder) -> None:
     with subprocess.Popen(
         [sys.executable, "-c", HOLD, str(data.path)],

@@ -9,9 +9,9 @@ from rich.console import Console
 
 from replicalab.cli.panels import show_error
 from replicalab.cli.progress import follow
-from replicalab.cli.tables import result_tables
+from replicalab.cli.tables import experiments_table, result_tables
 from replicalab.domain.measures import Interval, Measurement, Reference
-from replicalab.domain.resources import ExperimentRead, Progress, ResultRow
+from replicalab.domain.resources import ExperimentRead, ExperimentSummary, Progress, ResultRow
 from replicalab.domain.specs import ExperimentSpec
 from replicalab.domain.states import ExperimentState
 from replicalab.errors import InvalidRequest
@@ -69,7 +69,7 @@ def test_an_error_says_what_where_and_what_to_do() -> None:
         "The request is not valid",
         "Why [it] failed.",
         "/t_re/1  must be [bold]finite[/]",
-        "What to do: Correct the fields",
+        "What to do: Correct what the detail",
         "request id r-1",
     ):
         assert part in text
@@ -135,3 +135,28 @@ def test_an_n_that_differs_stands_with_its_value() -> None:
 
 def test_there_may_be_no_results() -> None:
     assert list(result_tables([], 80)) == []
+
+
+def test_values_of_single_seeds_do_not_pass_for_those_of_a_set() -> None:
+    rows = [row("accuracy", 0, 0.5), row("seed_accuracy", 0, 0.25), row("seed_accuracy", 0, 0.75)]
+    (table,) = result_tables(rows, 80)
+    console = console_of(80)
+    console.print(table)
+    assert "seed_accuracy" not in shown(console)
+
+
+@pytest.mark.parametrize("width", [60, 80, 200])
+def test_ids_in_a_list_can_be_copied_however_narrow_it_is(width: int) -> None:
+    experiment = ExperimentSummary(
+        id=UUID("01a217ff-9170-7508-a9ff-1c8378188c38"),
+        owner="lab",
+        name="a name that takes room",
+        kind="generator-training",
+        state=ExperimentState.NEEDS_ATTENTION,
+        created_at=datetime(2026, 1, 1, tzinfo=UTC),
+        ended_at=datetime(2026, 1, 1, tzinfo=UTC),
+    )
+    console = console_of(width)
+    console.print(experiments_table([experiment]))
+    assert str(experiment.id) in shown(console)
+    assert "…" not in shown(console)

@@ -50,10 +50,31 @@ def test_a_missing_file_is_told(tmp_path: Path) -> None:
         read_specification(str(tmp_path / "none.json"), None)
 
 
-@pytest.mark.parametrize("body", ["", "{", "[]", BODY.replace("9", "-9"), BODY.replace("9", "NaN")])
-def test_a_wrong_file_is_pointed_into(tmp_path: Path, body: str) -> None:
+@pytest.mark.parametrize("body", ["", "{", "kind: replication", "\x00"])
+def test_a_file_that_is_no_json_is_told(tmp_path: Path, body: str) -> None:
+    file = tmp_path / "spec.json"
+    file.write_text(body)
+    with pytest.raises(InvalidRequest, match="not JSON"):
+        read_specification(str(file), None)
+
+
+@pytest.mark.parametrize(
+    ("body", "pointer", "detail"),
+    [
+        ("[]", "", "object"),
+        (BODY.replace("9", "-9"), "/t_re/1", "greater than or equal to 0"),
+        (BODY.replace("9", "99"), "", "t_re must not exceed the sampler's 18 steps"),
+        (BODY.replace("9", "NaN"), "/t_re/1", "integer"),
+        (BODY.replace("t_re", "tre"), "/tre", "there is no such field"),
+        (BODY.replace("replication", "copy"), "", "kind must be one of 'replication'"),
+    ],
+)
+def test_a_wrong_file_is_pointed_into(tmp_path: Path, body: str, pointer: str, detail: str) -> None:
     file = tmp_path / "spec.json"
     file.write_text(body)
     with pytest.raises(InvalidRequest) as caught:
         read_specification(str(file), None)
-    assert caught.value.extensions["errors"]
+    findings = caught.value.extensions["errors"]
+    assert isinstance(findings, list)
+    found = [item for item in findings if item["pointer"] == pointer]
+    assert any(detail in item["detail"] for item in found)

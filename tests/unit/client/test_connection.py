@@ -13,7 +13,7 @@ from replicalab.client.connection import (
 )
 from replicalab.client.credentials import credentials_file, store_token, stored_tokens
 from replicalab.client.lab import Lab
-from replicalab.errors import ServiceUnreachable, Unauthenticated
+from replicalab.errors import InvalidRequest, ServiceUnreachable, Unauthenticated
 
 RUNNING = Connection("http://127.0.0.1:1", "token-of-the-stack")
 
@@ -52,6 +52,21 @@ def test_the_stacks_token_is_for_the_stack_alone(environment: dict[str, str]) ->
 def test_without_any_hint_the_service_is_unreachable(environment: dict[str, str]) -> None:
     with pytest.raises(ServiceUnreachable, match="REPLICALAB_URL"):
         find_connection(None, "t", environment)
+
+
+@pytest.mark.parametrize(
+    "url", ["lab.example", "127.0.0.1:8000", "ftp://lab", "https://", "http:///"]
+)
+def test_what_is_no_address_is_refused_before_anything_is_sent(url: str) -> None:
+    with pytest.raises(InvalidRequest, match="http://"):
+        find_connection(url, "t", {})
+
+
+@pytest.mark.parametrize("token", ["two words", "t\n", "schl\u00fcssel"])
+def test_what_can_be_no_token_is_refused_and_not_repeated(token: str) -> None:
+    with pytest.raises(Unauthenticated, match="characters") as caught:
+        find_connection("http://a", token, {})
+    assert token not in str(caught.value)
 
 
 def test_only_the_owner_can_read_the_token(running: Path, environment: dict[str, str]) -> None:

@@ -189,3 +189,11 @@ def test_what_is_no_id_is_never_sent(lab_of: LabOf, experiment: str) -> None:
     with pytest.raises(ValueError, match="UUID"):
         lab_of(service).get(experiment)
     assert service.requests == []
+
+
+def test_a_request_that_http_forbids_is_not_tried_again(lab_of: LabOf, time: FakeTime) -> None:
+    service = Service([httpx.LocalProtocolError("Illegal header value b'a\\nb'")])
+    with pytest.raises(InvalidRequest, match="Illegal header value"):
+        list(lab_of(service).list())
+    assert len(service.requests) == 1
+    assert time.sleeps == []

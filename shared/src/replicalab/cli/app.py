@@ -258,7 +258,7 @@ def presets() -> None:
 
     for name, preset in PRESETS.items():
         summary = (preset.__doc__ or "").partition("\n")[0]
-        typer.echo(f"{name:24s}{summary}")
+        typer.echo(f"{name:24s}{summary.replace('``', '')}")
 
 
 @app.command()

@@ -140,8 +140,12 @@ class Commands:
 
     def diff(self, left: UUID, right: UUID) -> None:
         """Print the fields that differ."""
+        fields = self._lab.diff(left, right)
+        if not fields:
+            self._console.print("The specifications are equal.")
+            return
         table = Table("field", str(left), str(right))
-        for field in self._lab.diff(left, right):
+        for field in fields:
             table.add_row(field.path, Text(json.dumps(field.left)), Text(json.dumps(field.right)))
         self._console.print(table)
 

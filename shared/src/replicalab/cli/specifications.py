@@ -5,7 +5,9 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 
 from pydantic import ValidationError
+from pydantic_core import from_json
 
+from replicalab.domain.findings import body_items
 from replicalab.domain.presets import (
     digits_study,
     digits_training,
@@ -49,10 +51,12 @@ def read_specification(file: str | None, preset_name: str | None) -> ExperimentS
     except OSError as error:
         raise InvalidRequest(f"{file} cannot be read: {error.strerror}.") from error
     try:
+        value = from_json(body)
+    except ValueError as error:
+        raise InvalidRequest(f"{file} is not JSON: {error}.") from error
+    try:
         return SPEC.validate_json(body)
     except ValidationError as error:
-        findings = [
-            {"pointer": "/" + "/".join(map(str, item["loc"])), "detail": item["msg"]}
-            for item in error.errors(include_url=False, include_input=False)
-        ]
-        raise InvalidRequest(f"{file} is not a valid specification.", errors=findings) from error
+        raise InvalidRequest(
+            f"{file} is not a valid specification.", errors=body_items(error, value)
+        ) from error

@@ -30,6 +30,8 @@ STYLES: Mapping[str, str] = {
 VALUE_WIDTH = 26
 """Width of a column of values with intervals, borders included."""
 
+UUID_CHARACTERS = 36
+
 Heading = tuple[str, str, str]
 """Name, reference and unit of a measurement."""
 
@@ -66,11 +68,12 @@ def result_tables(rows: Iterable[ResultRow], width: int) -> Iterator[Table]:
     """One line a ``t_re``: value, interval and n of every measure, in as many tables as fit.
 
     A column whose values all have the same n says so once, in its heading. Parts of a set (classes,
-    tenths) are left to files.
+    tenths) and single seeds, of which a set has several values, are left to files.
     """
     columns: dict[Heading, dict[int, Measurement]] = {}
     for row in rows:
-        if row.measurement.t_re is not None and row.measurement.part is None:
+        is_of_one_seed = row.measurement.name.startswith("seed_")
+        if row.measurement.t_re is not None and not (row.measurement.part or is_of_one_seed):
             column = columns.setdefault(_heading(row.measurement), {})
             column[row.measurement.t_re] = row.measurement
     sets = sorted({t_re for column in columns.values() for t_re in column})
@@ -98,8 +101,11 @@ def _result_table(
 
 
 def experiments_table(experiments: Iterable[ExperimentSummary]) -> Table:
-    """One line an experiment."""
-    table = Table("id", "state", "name", "kind", "submitted", "ended")
+    """One line an experiment; ids are whole however narrow it is, for other commands take them."""
+    table = Table()
+    table.add_column("id", no_wrap=True, min_width=UUID_CHARACTERS)
+    for heading in ("state", "name", "kind", "submitted", "ended"):
+        table.add_column(heading, overflow="fold")
     for item in experiments:
         table.add_row(
             str(item.id),

@@ -2,13 +2,14 @@
 
 import json
 import os
+import re
 import stat
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from replicalab.client.credentials import credentials_file, stored_tokens
-from replicalab.errors import ServiceUnreachable, Unauthenticated
+from replicalab.errors import InvalidRequest, ServiceUnreachable, Unauthenticated
 
 URL_VARIABLE = "REPLICALAB_URL"
 TOKEN_VARIABLE = "REPLICALAB_TOKEN"  # noqa: S105 - the name of a variable
@@ -16,10 +17,23 @@ TOKEN_VARIABLE = "REPLICALAB_TOKEN"  # noqa: S105 - the name of a variable
 
 @dataclass(frozen=True, slots=True)
 class Connection:
-    """An address and a token, which never shows in a repr."""
+    """An address and a token, which never shows in a repr.
+
+    Raises:
+        InvalidRequest: ``url`` names no HTTP server.
+        Unauthenticated: ``token`` cannot be sent in a header.
+    """
 
     url: str
     token: str = field(repr=False)
+
+    def __post_init__(self) -> None:
+        if not re.match(r"https?://[^/\s]", self.url):
+            raise InvalidRequest(
+                f"{self.url!r} is no address; one begins with http:// or https://."
+            )
+        if not re.fullmatch(r"[!-~]+", self.token):
+            raise Unauthenticated("The token holds characters that no token has.")
 
 
 def connection_file(environment: Mapping[str, str] = os.environ) -> Path:
@@ -59,7 +73,8 @@ def find_connection(
 
     Raises:
         ServiceUnreachable: Nothing says where the service is.
-        Unauthenticated: Nothing says the token, or others could read it.
+        InvalidRequest: The address is none.
+        Unauthenticated: Nothing says the token, others could read it, or it cannot be one.
     """
     url = url or environment.get(URL_VARIABLE)
     token = token or environment.get(TOKEN_VARIABLE)

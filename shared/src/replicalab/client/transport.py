@@ -9,7 +9,13 @@ import httpx
 
 from replicalab.client.backoff import Backoff
 from replicalab.client.problems import error_of
-from replicalab.errors import ArtifactCorrupt, ReplicaLabError, ServiceUnreachable, Unavailable
+from replicalab.errors import (
+    ArtifactCorrupt,
+    InvalidRequest,
+    ReplicaLabError,
+    ServiceUnreachable,
+    Unavailable,
+)
 from replicalab.refusals import TooManyRequests
 
 STREAM_SILENCE_SECONDS = 45.0
@@ -65,7 +71,8 @@ class Transport:
 
         Raises:
             ReplicaLabError: The error of the problem document that came instead;
-                ``ServiceUnreachable`` when nothing came.
+                ``ServiceUnreachable`` when nothing came, ``InvalidRequest`` when a header holds
+                what HTTP forbids.
         """
         request = self._client.build_request(
             method,
@@ -83,6 +90,8 @@ class Transport:
                 if response.is_success:
                     return response
                 pause, error = _retry_after(response), error_of(response)
+            except httpx.LocalProtocolError as failure:  # no server has seen it, nor ever will
+                raise InvalidRequest(f"The request cannot be sent: {failure}.") from failure
             except httpx.TransportError as failure:
                 error = _unreachable(self._client, failure)
             if not (is_repeatable and is_temporary(error) and waiting.wait(pause)):

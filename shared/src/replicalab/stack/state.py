@@ -7,6 +7,7 @@ import secrets
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
+from replicalab.errors import InvalidRequest
 from replicalab.stack.accounts import is_reachable
 
 ROOT_FOLDER = Path("/var/lib/replicalab")
@@ -44,11 +45,20 @@ class DataFolder:
         self._lock_descriptor: int | None = None
 
     def create(self) -> None:
-        """Make the folder, closed to others; as root, servers must be able to pass through."""
-        if not self.path.exists():
-            self.path.mkdir(parents=True)
-            self.path.chmod(0o711 if os.geteuid() == 0 else 0o700)
-        self.logs.mkdir(mode=0o700, exist_ok=True)
+        """Make the folder, closed to others; as root, servers must be able to pass through.
+
+        Raises:
+            InvalidRequest: There is something else of that name, or no way to write there.
+        """
+        try:
+            if not self.path.exists():
+                self.path.mkdir(parents=True)
+                self.path.chmod(0o711 if os.geteuid() == 0 else 0o700)
+            self.logs.mkdir(mode=0o700, exist_ok=True)
+        except OSError as error:
+            raise InvalidRequest(
+                f"{self.path} cannot be the data folder: {error.strerror}. Choose another: --data."
+            ) from error
 
     @property
     def logs(self) -> Path:

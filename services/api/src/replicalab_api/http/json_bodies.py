@@ -11,6 +11,7 @@ from fastapi import Request
 from pydantic import TypeAdapter, ValidationError
 from pydantic_core import from_json
 
+from replicalab.domain.findings import MAX_ITEMS, Item, body_items, pointer_to
 from replicalab.errors import (
     BodyTooLarge,
     InvalidJson,
@@ -18,7 +19,6 @@ from replicalab.errors import (
     NonFiniteNumber,
     UnsupportedMediaType,
 )
-from replicalab_api.http.validation import MAX_ITEMS, Item, body_items, pointer_to
 
 MAX_DEPTH = 64
 

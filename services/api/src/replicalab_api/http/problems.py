@@ -12,9 +12,9 @@ from fastapi.responses import JSONResponse, Response
 from starlette.exceptions import HTTPException
 
 from replicalab import errors, refusals
+from replicalab.domain.findings import request_items
 from replicalab.domain.resources import ProblemRead
 from replicalab_api.http.routing import allowed_methods
-from replicalab_api.http.validation import request_items
 
 logger = logging.getLogger(__name__)
 
