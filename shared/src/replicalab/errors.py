@@ -218,11 +218,11 @@ class ArtifactNotFound(NotFound):
 
 
 class IllegalTransition(Conflict):
-    """A task or an experiment was asked to enter a state that no arrow leads to."""
+    """A task or an experiment was asked for what the state that it is in does not allow."""
 
     slug = "illegal-transition"
-    title = "The state machine has no such arrow"
-    remedy = "Read the state again: something else has moved on in the meantime."
+    title = "Its state does not allow that"
+    remedy = "Look at the state again; what has succeeded, for one, is not tried again."
 
 
 class QuotaExceeded(Conflict):

@@ -6,16 +6,22 @@ The tree and its families are in ``replicalab.errors``.
 from replicalab.errors import ArtifactCorrupt, Conflict, InvalidRequest, NotFound
 
 
+def _put_or_download(*variables: str) -> str:
+    permitted = " and ".join(f"`{variable}`" for variable in variables)
+    return (
+        "Put the file that the detail names into the folder it names, on every machine that runs "
+        "a worker and, for `replicalab measure`, on this one; or have it downloaded "
+        f"({permitted}). Then try again."
+    )
+
+
 class FileUnavailable(InvalidRequest):
     """A file that the specification needs is not where the worker looks, or is another file."""
 
     slug = "file-unavailable"
     title = "A file is missing on the worker"
-    remedy = (
-        "Put the file that the detail names into the folder it names, on every machine that runs "
-        "a worker and, for `replicalab measure`, on this one; or have it downloaded "
-        "(`REPLICALAB_DATASETS__MAY_DOWNLOAD` and `REPLICALAB_WEIGHTS__MAY_DOWNLOAD`). Then try "
-        "again."
+    remedy = _put_or_download(
+        "REPLICALAB_DATASETS__MAY_DOWNLOAD", "REPLICALAB_WEIGHTS__MAY_DOWNLOAD"
     )
 
 
@@ -24,6 +30,7 @@ class WeightsUnavailable(FileUnavailable):
 
     slug = "weights-unavailable"
     title = "The weights are not available"
+    remedy = _put_or_download("REPLICALAB_WEIGHTS__MAY_DOWNLOAD")
 
 
 class DatasetUnavailable(FileUnavailable):
@@ -31,6 +38,7 @@ class DatasetUnavailable(FileUnavailable):
 
     slug = "dataset-unavailable"
     title = "The data set is not available"
+    remedy = _put_or_download("REPLICALAB_DATASETS__MAY_DOWNLOAD")
 
 
 class InvalidDataset(InvalidRequest):

@@ -1,5 +1,6 @@
 """Requests are repeated while the service is away, and never done twice."""
 
+import re
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from email.utils import format_datetime
@@ -189,6 +190,27 @@ def test_what_is_no_id_is_never_sent(lab_of: LabOf, experiment: str) -> None:
     with pytest.raises(ValueError, match="UUID"):
         lab_of(service).get(experiment)
     assert service.requests == []
+
+
+def test_a_service_that_stays_away_is_told_of_once(
+    lab_of: LabOf, caplog: pytest.LogCaptureFixture
+) -> None:
+    with pytest.raises(ServiceUnreachable):
+        list(lab_of(Service([REFUSED])).list())
+    (told,) = caplog.messages
+    assert re.fullmatch(r"http://lab does not answer: Connection refused; .* for 5\d s", told)
+
+
+def test_a_restart_is_not_worth_a_word(lab_of: LabOf, caplog: pytest.LogCaptureFixture) -> None:
+    lab_of(Service([REFUSED, REFUSED, accepted()])).submit(SPEC)
+    assert not caplog.messages
+
+
+def test_a_key_that_no_header_holds_is_refused(lab_of: LabOf) -> None:
+    service = Service([accepted()])
+    with pytest.raises(InvalidRequest, match="é"):
+        lab_of(service).submit(SPEC, idempotency_key="é")
+    assert not service.requests
 
 
 def test_a_request_that_http_forbids_is_not_tried_again(lab_of: LabOf, time: FakeTime) -> None:

@@ -24,6 +24,7 @@ from replicalab.client.lab import Lab
 from replicalab.domain.artifacts import REPORT, RESULTS_CSV
 from replicalab.domain.resources import PlanRead
 from replicalab.domain.states import ExperimentState
+from replicalab.errors import InvalidRequest
 from replicalab.stack.embedded import EmbeddedStack
 from replicalab.stack.state import default_data_folder
 
@@ -66,11 +67,22 @@ def up(console: Console, data: Path | None, port: int | None) -> None:
             forget_connection(connection, connection_file())
 
 
+def _make_folder(folder: Path) -> None:
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise InvalidRequest(
+            f"{folder} cannot be the folder of the report: {error.strerror}. Choose another: "
+            "--output."
+        ) from error
+
+
 def demo(
     console: Console, notes: Console, data: Path | None, port: int | None, output: Path
 ) -> None:
     """Run the digits study from nothing to a report."""
     began = time.monotonic()
+    _make_folder(output)  # before minutes of work, not after them
     with (
         _running_stack(notes, data, port) as stack,
         Lab(stack.url, stack.token) as lab,

@@ -40,15 +40,20 @@ class Waiting:
 
     def reset(self) -> None:
         """Something worked: patience is new."""
-        self._attempt = 0
+        self.attempts = 0
         self._deadline = self._backoff.clock() + self._backoff.patience_seconds
+
+    @property
+    def seconds_left(self) -> float:
+        """Until patience ends."""
+        return self._deadline - self._backoff.clock()
 
     def wait(self, at_least_seconds: float = 0.0) -> bool:
         """Wait before the next attempt; False, at once, when patience would end before it."""
-        bound = min(self._backoff.first_seconds * 2**self._attempt, self._backoff.most_seconds)
+        bound = min(self._backoff.first_seconds * 2**self.attempts, self._backoff.most_seconds)
         seconds = max(at_least_seconds, self._random.uniform(0, bound))
         if self._backoff.clock() + seconds > self._deadline:
             return False
-        self._attempt += 1
+        self.attempts += 1
         self._backoff.sleep(seconds)
         return True

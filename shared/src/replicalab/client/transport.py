@@ -1,5 +1,6 @@
 """Requests that survive a restart of the service."""
 
+import logging
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from datetime import UTC, datetime
@@ -17,6 +18,11 @@ from replicalab.errors import (
     Unavailable,
 )
 from replicalab.refusals import TooManyRequests
+
+_log = logging.getLogger(__name__)
+
+ATTEMPTS_IN_SILENCE = 3
+"""After so many, within two seconds or so, it is no restart that nobody need hear of."""
 
 STREAM_SILENCE_SECONDS = 45.0
 """The service sends a sign of life every 15 seconds."""
@@ -74,14 +80,17 @@ class Transport:
                 ``ServiceUnreachable`` when nothing came, ``InvalidRequest`` when a header holds
                 what HTTP forbids.
         """
-        request = self._client.build_request(
-            method,
-            path,
-            params=params,
-            headers=headers,
-            content=content,
-            timeout=timeout_seconds or httpx.USE_CLIENT_DEFAULT,
-        )
+        try:
+            request = self._client.build_request(
+                method,
+                path,
+                params=params,
+                headers=headers,
+                content=content,
+                timeout=timeout_seconds or httpx.USE_CLIENT_DEFAULT,
+            )
+        except UnicodeEncodeError as failure:
+            raise InvalidRequest(f"{failure.object!r} cannot be sent in a header.") from failure
         waiting = self.backoff.begin()
         while True:
             pause = 0.0
@@ -96,6 +105,8 @@ class Transport:
                 error = _unreachable(self._client, failure)
             if not (is_repeatable and is_temporary(error) and waiting.wait(pause)):
                 raise error
+            if waiting.attempts == ATTEMPTS_IN_SILENCE:
+                _log.warning("%s; trying again for %.0f s", error.detail, waiting.seconds_left)
 
     def put_to_store(self, url: str, headers: Mapping[str, str], content: bytes) -> None:
         """PUT to an address of the object store, once, and without the credential of the service.
