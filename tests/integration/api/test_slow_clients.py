@@ -151,8 +151,8 @@ def test_two_hundred_connections_that_send_nothing_are_closed_and_others_are_ser
 
 
 def test_a_head_that_trickles_is_refused_however_often_something_comes(gateway: Gateway) -> None:
+    began = time.monotonic()
     with gateway.connect() as client:
-        began = time.monotonic()
         client.sendall(b"GET /healthz HTTP/1.1\r\n")
         answer = b""
         client.settimeout(0.1)

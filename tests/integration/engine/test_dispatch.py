@@ -233,7 +233,7 @@ def test_the_scheduler_outlives_a_broken_connection(
     with lab.database.transaction() as session:
         session.execute(
             sa.text(
-                "SELECT pg_terminate_backend(pid) FROM pg_stat_activity"
+                "SELECT pg_terminate_backend(pid, 5000) FROM pg_stat_activity"
                 " WHERE datname = current_database() AND pid <> pg_backend_pid()"
                 " AND query NOT LIKE 'SELECT pg_terminate%'"
             )
