@@ -171,14 +171,22 @@ def _resident() -> float:
     return pages * os.sysconf("SC_PAGE_SIZE") / MEBIBYTE
 
 
-def compare(section: str, folder: Path, rounds: int) -> Iterator[Row]:
-    """Rows of a section: ours first, then every peer that is installed."""
-    contestants: dict[str, Contestant] = {}
+def installed(section: str) -> Mapping[str, Run]:
+    """Who takes part in a section: ours first, then every peer whose package is there."""
+    runs: dict[str, Run] = {}
     for name, (run, package, _) in SECTIONS[section].items():
         if importlib.util.find_spec(package) is None:
             print(f"{section}: {name} is left out: {package} is not installed")
             continue
-        contestants[name] = Contestant(build, folder=folder, run=run)
+        runs[name] = run
+    return runs
+
+
+def compare(section: str, folder: Path, rounds: int) -> Iterator[Row]:
+    """Rows of a section: ours first, then every peer that is installed."""
+    contestants = {
+        name: Contestant(build, folder=folder, run=run) for name, run in installed(section).items()
+    }
     timings = take_turns(contestants, rounds)
     for name, contestant in contestants.items():
         values = " ".join(f"{value:.10g}" for value in contestant.result[4:])

@@ -7,12 +7,11 @@ networks give, handed over as float64: torch-fidelity computes in the precision 
 """
 
 import argparse
-import importlib.util
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 
 import numpy as np
 import numpy.typing as npt
-from measures import OURS, SECTIONS, features
+from measures import OURS, SECTIONS, Run, features, installed
 from rounds import machine, print_table
 
 Shape = tuple[int, int, int]
@@ -32,20 +31,17 @@ def pair(shape: Shape) -> tuple[Precise, Precise]:
     return sets[0].astype(np.float64), sets[1].astype(np.float64)
 
 
-def differences(section: str, shape: Shape) -> Iterator[tuple[str, ...]]:
-    """A row for every package that is installed."""
+def differences(
+    contestants: Mapping[str, Mapping[str, Run]], shape: Shape
+) -> Iterator[tuple[str, ...]]:
+    """A row for every value and every package that takes part."""
     sets = pair(shape)
-    runs = SECTIONS[section]
-    ours = np.array(runs[OURS][0](*sets))
-    for package, (run, module, _) in runs.items():
-        if package == OURS:
-            continue
-        if importlib.util.find_spec(module) is None:
-            print(f"{section}: {package} is left out: {module} is not installed")
-            continue
-        theirs = np.array(run(*sets))
-        apart = np.abs(ours[: len(theirs)] / theirs - 1).max()
-        yield section, *(f"{number:,}" for number in shape), package, f"{apart:.0e}"
+    for section, runs in contestants.items():
+        values = {name: np.array(run(*sets)) for name, run in runs.items()}
+        ours = values.pop(OURS)
+        for package, theirs in values.items():
+            apart = np.abs(ours[: len(theirs)] / theirs - 1).max()
+            yield section, *(f"{number:,}" for number in shape), package, f"{apart:.0e}"
 
 
 def main() -> None:
@@ -55,7 +51,8 @@ def main() -> None:
     largest = parser.parse_args().largest
     print(f"{machine()}\n")
     shapes = [shape for shape in SHAPES if max(shape[:2]) <= largest]
-    rows = [row for section in SECTIONS for shape in shapes for row in differences(section, shape)]
+    contestants = {section: installed(section) for section in SECTIONS}
+    rows = [row for shape in shapes for row in differences(contestants, shape)]
     print()
     print_table(HEADER, rows)
 
