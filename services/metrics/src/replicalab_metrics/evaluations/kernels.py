@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 
 import numpy as np
-import scipy.stats
+import scipy.special
 
 from replicalab.domain.measures import (
     Interval,
@@ -59,7 +59,7 @@ def _of_all(sets: ComparedSets, place: Evaluate, reference: Reference) -> Measur
 
 def _interval(distance: KernelDistance, images: str) -> Interval:
     """Normal interval; class sizes are given, not drawn."""
-    margin = float(scipy.stats.norm.ppf((1 + LEVEL) / 2)) * distance.standard_error
+    margin = float(scipy.special.ndtri((1 + LEVEL) / 2)) * distance.standard_error
     return Interval(
         low=distance.value - margin,
         high=distance.value + margin,

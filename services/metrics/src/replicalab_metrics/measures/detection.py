@@ -1,7 +1,7 @@
 """How well answers tell reconstructions from originals."""
 
 import numpy as np
-import scipy.stats
+import scipy  # stats, the half of what this service imports, is loaded by its first use
 from jaxtyping import Bool, Float
 
 from replicalab_metrics.measures.inputs import UnmeasurableInput, check_finite

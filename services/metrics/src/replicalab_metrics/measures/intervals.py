@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from typing import NamedTuple
 
 import numpy as np
-import scipy.stats
+import scipy.special
 from jaxtyping import Bool, Float
 
 from replicalab_metrics.measures.inputs import UnmeasurableInput
@@ -74,7 +74,7 @@ def _effective_items(is_member: Bool[np.ndarray, "pair 2"]) -> float:
 
 
 def _score_interval(share: float, n: float) -> Bounds:
-    z = float(scipy.stats.norm.ppf((1 + LEVEL) / 2))
+    z = float(scipy.special.ndtri((1 + LEVEL) / 2))
     centre = (share + z**2 / (2 * n)) / (1 + z**2 / n)
     margin = z / (1 + z**2 / n) * np.sqrt(share * (1 - share) / n + z**2 / (4 * n**2))
     low = 0.0 if share == 0 else float(centre - margin)
@@ -113,4 +113,4 @@ def difference(a: Estimate, b: Estimate) -> Estimate:
 
 
 def _t_quantile(degrees_of_freedom: int) -> float:
-    return float(scipy.stats.t.ppf((1 + LEVEL) / 2, degrees_of_freedom))
+    return float(scipy.special.stdtrit(degrees_of_freedom, (1 + LEVEL) / 2))

@@ -13,7 +13,7 @@ Pennello & Myers 2007, J. Opt. Soc. Am. A 24:B70-B80).
 from typing import NamedTuple
 
 import numpy as np
-import scipy.stats
+import scipy.special
 from jaxtyping import Float
 
 from replicalab_metrics.measures.inputs import UnmeasurableInput, check_finite
@@ -47,7 +47,7 @@ class CrossedMean(NamedTuple):
     @property
     def estimate(self) -> Estimate:
         """The mean with its t interval at ``LEVEL``."""
-        quantile = float(scipy.stats.t.ppf((1 + LEVEL) / 2, self.degrees_of_freedom))
+        quantile = float(scipy.special.stdtrit(self.degrees_of_freedom, (1 + LEVEL) / 2))
         margin = quantile * self.standard_error
         return Estimate(self.value, self.value - margin, self.value + margin)
 
@@ -57,7 +57,7 @@ class CrossedMean(NamedTuple):
         if self.standard_error == 0:
             return float(self.value == 0)
         score = abs(self.value) / self.standard_error
-        return float(2 * scipy.stats.t.sf(score, self.degrees_of_freedom))
+        return float(2 * scipy.special.stdtr(self.degrees_of_freedom, -score))
 
 
 def crossed_mean(values: Float[np.ndarray, "seed image"]) -> CrossedMean:

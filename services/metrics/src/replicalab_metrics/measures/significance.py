@@ -8,8 +8,7 @@ from collections.abc import Sequence
 from typing import NamedTuple
 
 import numpy as np
-import scipy.special
-import scipy.stats
+import scipy  # stats, the half of what this service imports, is loaded by its first use
 from jaxtyping import Float, Int
 
 from replicalab_metrics.measures.inputs import UnmeasurableInput, check_finite
@@ -125,7 +124,7 @@ def positive_estimate(estimate: Estimate) -> Tails:
     if not np.isfinite(estimate).all() or not low <= value <= high:
         raise UnmeasurableInput(f"{value} does not lie between {low} and {high}.")
     arm = value - low if value > 0 else high - value
-    quantile = float(scipy.stats.norm.ppf((1 + LEVEL) / 2))
+    quantile = float(scipy.special.ndtri((1 + LEVEL) / 2))
     score = 0.0 if value == 0 else float(np.sign(value)) * np.inf
     if arm > 0:
         score = value / arm * quantile
@@ -133,8 +132,8 @@ def positive_estimate(estimate: Estimate) -> Tails:
         "z test from the intervals",
         "z",
         score,
-        float(scipy.stats.norm.sf(score)),
-        float(scipy.stats.norm.cdf(score)),
+        float(scipy.special.ndtr(-score)),
+        float(scipy.special.ndtr(score)),
         0.0,
     )
 

@@ -10,6 +10,9 @@ import numpy.typing as npt
 Report = Callable[[int, int, str], None]
 """Takes what is done, what there is in all, and what is being done."""
 
+Places = npt.NDArray[np.int64]
+"""Which of the images, in an order."""
+
 
 @dataclass(frozen=True, slots=True)
 class Labelling:

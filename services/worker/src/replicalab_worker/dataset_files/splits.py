@@ -4,14 +4,13 @@ import unicodedata
 
 import numpy as np
 import numpy.typing as npt
-from sklearn.model_selection import train_test_split
 
 from replicalab.domain.datasets import FEWEST_TRAINING_IMAGES, DatasetRecipe
 from replicalab.file_errors import InvalidDataset
 from replicalab_worker.dataset_files import limits
-from replicalab_worker.dataset_files.labelled_images import Labelling
+from replicalab_worker.dataset_files.labelled_images import Labelling, Places
+from replicalab_worker.dataset_files.shares import shares_of_classes
 
-Places = npt.NDArray[np.int64]
 FEWEST_CLASSES = 2
 
 
@@ -37,12 +36,7 @@ def split(labelling: Labelling, recipe: DatasetRecipe) -> tuple[Places, Places]:
             )
         train, test = (
             np.sort(places)
-            for places in train_test_split(
-                np.arange(len(labels)),
-                test_size=tests,
-                random_state=recipe.split_seed,
-                stratify=labels,
-            )
+            for places in shares_of_classes(labels, tests=tests, seed=recipe.split_seed)
         )
     _check_every_class(labelling, labels[train], 1, "for training")
     _check_every_class(labelling, labels[test], 1, "for testing")

@@ -20,9 +20,8 @@ from replicalab.planning.keys import canonical_json
 from replicalab.storage.image_set_files import write_image_set
 from replicalab.storage.scratch import check_room
 from replicalab_worker.dataset_files import limits
-from replicalab_worker.dataset_files.labelled_images import LabelledImages, Shape
+from replicalab_worker.dataset_files.labelled_images import LabelledImages, Places, Shape
 from replicalab_worker.dataset_files.reading import labelled_images
-from replicalab_worker.dataset_files.splits import Places, split
 from replicalab_worker.pipelines.pace import Pace
 from replicalab_worker.runtime.memory import bounded_growth
 
@@ -48,11 +47,15 @@ class DatasetImport:
             InvalidDataset: The file is not a data set; the detail says what was found.
             OutOfMemory: Reading it takes more memory than that.
         """
+        # Libraries are loaded before memory is bounded, and by no child that imports no data set.
+        from replicalab_worker.dataset_files.splits import split  # noqa: PLC0415
+
         try:
             with bounded_growth(self._memory_bytes), ExitStack() as held:
                 file = held.enter_context(context.open_file(params.file))
                 images = held.enter_context(labelled_images(file))
-                _Import(context, images, held).run(params.recipe)
+                places = split(images.labelling, params.recipe)
+                _Import(context, images, held).run(places, params.recipe)
         except MemoryError as error:
             raise OutOfMemory(
                 f"Reading the file takes more than {self._memory_bytes:,} bytes of memory "
@@ -67,9 +70,8 @@ class _Import:
         self._held = held
         self._pace = Pace()
 
-    def run(self, recipe: DatasetRecipe) -> None:
+    def run(self, places: tuple[Places, Places], recipe: DatasetRecipe) -> None:
         labelling = self._images.labelling
-        places = split(labelling, recipe)
         shape = self._images.shape(recipe.resolution, self._looking)
         _check_size(sum(map(len, places)), shape)
         train, test = (self._written(part, shape, first) for part, first in self._parts(places))

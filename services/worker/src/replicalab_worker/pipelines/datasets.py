@@ -4,8 +4,6 @@ from typing import assert_never
 
 import numpy as np
 import numpy.typing as npt
-from sklearn.datasets import load_digits
-from sklearn.model_selection import train_test_split
 
 from replicalab.domain import artifacts
 from replicalab.domain.datasets import (
@@ -81,14 +79,16 @@ def _public(folder: PinnedFolder, dataset: PublicDataset, report: Report) -> Spl
 
 def digits(dataset: DigitsDataset) -> Splits:
     """Training and test split: classes in equal shares, drawn by ``dataset.split_seed``."""
+    # Other data sets need none of it.
+    from sklearn.datasets import load_digits  # noqa: PLC0415
+
+    from replicalab_worker.dataset_files.shares import shares_of_classes  # noqa: PLC0415
+
     source = load_digits()
     images = np.rint(source.images * (255 / DIGITS_WHITE)).astype(np.uint8)[..., None]
     labels = source.target.astype(np.int64)
-    train, test = train_test_split(
-        np.arange(len(images)),
-        test_size=facts_of(dataset).test_images,
-        random_state=dataset.split_seed,
-        stratify=labels,
+    train, test = shares_of_classes(
+        labels, tests=facts_of(dataset).test_images, seed=dataset.split_seed
     )
     return _split(images[train], labels[train]), _split(images[test], labels[test])
 

@@ -1,7 +1,6 @@
 """Data sets from folders of images, held against the specification that describes them."""
 
 import numpy as np
-from sklearn.model_selection import train_test_split
 
 from replicalab.domain.datasets import ImageFolderDataset
 from replicalab.file_errors import DatasetUnavailable, InvalidDataset
@@ -33,21 +32,22 @@ def read_image_folder(folder: PinnedFolder, dataset: ImageFolderDataset, report:
 
 
 def _splits(found: ImageFolder, dataset: ImageFolderDataset) -> tuple[LabelledFiles, LabelledFiles]:
-    if (found.test is None) != (dataset.split_seed is not None):
-        raise InvalidDataset(
-            f"{found.root} {'has no' if found.test is None else 'has'} folders train and test, so "
-            f"split_seed must {'be given' if found.test is None else 'be null'}."
-        )
-    if found.test is not None:
-        return found.train, found.test
-    _check_number(found, "images", len(found.train), dataset.train_images + dataset.test_images)
-    chosen, tested = train_test_split(
-        np.arange(len(found.train)),
-        test_size=dataset.test_images,
-        random_state=dataset.split_seed,
-        stratify=found.train.labels,
-    )
-    return _part(found.train, np.sort(chosen)), _part(found.train, np.sort(tested))
+    match found.test, dataset.split_seed:
+        case LabelledFiles() as test, None:
+            return found.train, test
+        case None, int(seed):
+            images = dataset.train_images + dataset.test_images
+            _check_number(found, "images", len(found.train), images)
+            from replicalab_worker.dataset_files.shares import shares_of_classes  # noqa: PLC0415
+
+            labels, tests = found.train.labels, dataset.test_images
+            chosen, tested = shares_of_classes(labels, tests=tests, seed=seed)
+            return _part(found.train, np.sort(chosen)), _part(found.train, np.sort(tested))
+        case test, _:
+            raise InvalidDataset(
+                f"{found.root} {'has no' if test is None else 'has'} folders train and test, so "
+                f"split_seed must {'be given' if test is None else 'be null'}."
+            )
 
 
 def _part(files: LabelledFiles, places: np.ndarray) -> LabelledFiles:

@@ -12,8 +12,6 @@ import time
 from multiprocessing.connection import Connection
 from pathlib import Path
 
-from torch.distributed import run as torchrun
-
 from replicalab.lifelines import die_with
 from replicalab.processors import usable_processors
 from replicalab_worker.runtime.device import THREADS_VARIABLE
@@ -112,6 +110,9 @@ def _environment(processes: int) -> dict[str, str]:
 
 def main() -> None:
     """Become torchrun; ranks die with it, and it dies with its parent."""
+    # Needed here alone, and dear: whoever starts ranks or is one imports this module, too.
+    from torch.distributed import run as torchrun  # noqa: PLC0415
+
     parent_pid, processes, module, folder = sys.argv[1:]
     die_with(int(parent_pid))
     torchrun.main(
