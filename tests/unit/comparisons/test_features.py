@@ -221,6 +221,14 @@ def test_files_that_hold_no_features_are_refused_by_name(
         compare(sides[0], path)
 
 
+def test_a_file_of_another_kind_gets_no_advice_on_pickles(sides: Sides, tmp_path: Path) -> None:
+    path = tmp_path / "study.json"
+    path.write_text("{}")
+    with pytest.raises(InvalidComparison, match=r"study\.json is neither") as refusal:
+        compare(sides[0], path)
+    assert "pickle" not in refusal.value.detail
+
+
 def test_what_is_not_there_is_named(sides: Sides, tmp_path: Path) -> None:
     with pytest.raises(InvalidComparison, match="nowhere is not there"):
         compare(tmp_path / "nowhere", sides[1])

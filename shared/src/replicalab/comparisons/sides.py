@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
+from numpy.lib.format import MAGIC_PREFIX
 
 from replicalab.comparisons.labels import (
     LABELS,
@@ -68,15 +69,16 @@ def read_side(source: Source) -> Side:
 def _read_file(path: Path) -> Side:
     try:
         with path.open("rb") as file:
-            if file.read(len(ZIP_MAGIC)) == ZIP_MAGIC:
+            head = file.read(len(MAGIC_PREFIX))
+            if head.startswith(ZIP_MAGIC):
                 file.seek(0)
                 with np.load(file, allow_pickle=False) as archive:
                     return _side_of_archive(archive, path)
+        if head != MAGIC_PREFIX:
+            raise InvalidComparison(f"{path} is neither a folder nor an .npy or .npz.")
         return Side(_content_of(np.load(path, mmap_mode="r", allow_pickle=False), str(path)))
     except (ValueError, OSError, EOFError, zipfile.BadZipFile) as error:
-        raise InvalidComparison(
-            f"{path} is neither a folder nor an .npy or .npz of plain arrays: {error}"
-        ) from error
+        raise InvalidComparison(f"{path} does not hold plain arrays: {error}") from error
 
 
 def _side_of_archive(archive: Any, path: Path) -> Side:

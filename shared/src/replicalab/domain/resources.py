@@ -12,7 +12,7 @@ from replicalab.domain.exports import Origin
 from replicalab.domain.measures import Measurement
 from replicalab.domain.priorities import Priority
 from replicalab.domain.specs import Spec
-from replicalab.domain.states import ExperimentState, TaskState
+from replicalab.domain.states import EventKind, ExperimentState, TaskState
 from replicalab.domain.tasks import Queue, TaskKey, TaskKind
 
 
@@ -182,7 +182,7 @@ class EventRead(Resource):
     kind: str = Field(
         description="'experiment-state', 'experiment-change' (its hold or priority), 'task-state' "
         "or 'task-progress'.",
-        examples=["task-state"],
+        examples=[EventKind.TASK_STATE.value],
     )
     task_key: TaskKey | None
     data: dict[str, object]

@@ -81,6 +81,17 @@ class ExperimentState(StrEnum):
         }
 
 
+class EventKind(StrEnum):
+    """What an event of an experiment tells of."""
+
+    EXPERIMENT_STATE = "experiment-state"
+    EXPERIMENT_CHANGE = "experiment-change"
+    """Of its hold or its priority."""
+
+    TASK_STATE = "task-state"
+    TASK_PROGRESS = "task-progress"
+
+
 def experiment_state(tasks: Iterable[TaskState], *, old: ExperimentState) -> ExperimentState:
     """The state that follows for an experiment in ``old`` whose tasks stand in ``tasks``.
 

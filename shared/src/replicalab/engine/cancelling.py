@@ -34,6 +34,6 @@ def cancel(session: Session, experiment_id: UUID, task_ids: Sequence[int]) -> No
         .returning(TaskRow.id)
     ).all()
     for task_id in ended:
-        journal.task(task_id, "task-state", state=TaskState.CANCELLED.value)
-    journal.experiment(experiment_id, "experiment-state", state=ExperimentState.CANCELLED.value)
+        journal.task(task_id, TaskState.CANCELLED)
+    journal.experiment(experiment_id, ExperimentState.CANCELLED)
     journal.write(session)

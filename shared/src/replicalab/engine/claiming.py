@@ -46,9 +46,9 @@ def take(
         checkpoint=newest_checkpoint(session, row.key) if row.has_checkpoint else None,
     )
     journal = Journal()
-    journal.task(task_id, "task-state", state=TaskState.RUNNING.value, worker=claimant.worker)
+    journal.task(task_id, TaskState.RUNNING, worker=claimant.worker)
     for experiment_id in row.started or ():
-        journal.experiment(experiment_id, "experiment-state", state=ExperimentState.RUNNING.value)
+        journal.experiment(experiment_id, ExperimentState.RUNNING)
     journal.write(session)
     return task
 

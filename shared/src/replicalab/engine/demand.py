@@ -42,7 +42,7 @@ def set_priority(
         .where(ExperimentRow.id == experiment_id)
         .values(priority=priority.rank)
     )
-    journal.experiment(experiment_id, "experiment-change", priority=priority.value)
+    journal.change(experiment_id, priority=priority.value)
 
 
 def set_hold(session: Session, journal: Journal, experiment_id: UUID, *, is_held: bool) -> None:
@@ -52,7 +52,7 @@ def set_hold(session: Session, journal: Journal, experiment_id: UUID, *, is_held
         .where(ExperimentRow.id == experiment_id)
         .values(held_at=NOW if is_held else None)
     )
-    journal.experiment(experiment_id, "experiment-change", is_held=is_held)
+    journal.change(experiment_id, is_held=is_held)
 
 
 def lock_open_tasks(session: Session, experiment_id: UUID) -> Sequence[int]:

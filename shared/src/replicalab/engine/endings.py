@@ -70,7 +70,7 @@ def release_children(session: Session, journal: Journal, parent_id: int) -> None
     rows = session.execute(_ONE_PARENT_LESS, {"children": children}).all()
     for task_id, state in rows:
         if state is TaskState.QUEUED:
-            journal.task(task_id, "task-state", state=state.value)
+            journal.task(task_id, state)
             journal.wakes_scheduler = True
 
 
@@ -95,7 +95,7 @@ def fail_descendants(session: Session, journal: Journal, parent_id: int) -> list
                 )
             )
             for task_id in frontier:
-                journal.task(task_id, "task-state", state=TaskState.UPSTREAM_FAILED.value)
+                journal.task(task_id, TaskState.UPSTREAM_FAILED)
             ended.extend(frontier)
     return ended
 
@@ -119,7 +119,7 @@ def refresh_experiment(
             .where(ExperimentRow.id == experiment_id)
             .values(state=new, ended_at=NOW if new.is_terminal else None)
         )
-        journal.experiment(experiment_id, "experiment-state", state=new.value)
+        journal.experiment(experiment_id, new)
     return new
 
 

@@ -9,6 +9,7 @@ import sqlalchemy as sa
 from sqlalchemy.orm import Session
 
 from replicalab.db.tables import EVENTS
+from replicalab.domain.states import EventKind, ExperimentState, TaskState
 
 EVENTS_CHANNEL = "replicalab_events"
 QUEUE_CHANNEL = "replicalab_queue"
@@ -28,14 +29,27 @@ class Journal:
     _rows: list[dict[str, Any]] = field(default_factory=list)
     wakes_scheduler: bool = False
 
-    def task(self, task_id: int, kind: str, **data: object) -> None:
-        """Note something about a task."""
-        self._rows.append({"kind": kind, "task_id": task_id, "experiment_id": None, "data": data})
+    def task(self, task_id: int, state: TaskState, **data: object) -> None:
+        """Note that a task has come to ``state``, and why."""
+        self._note(EventKind.TASK_STATE, task_id, None, state=state.value, **data)
 
-    def experiment(self, experiment_id: UUID, kind: str, **data: object) -> None:
-        """Note something about an experiment."""
+    def progress(self, task_id: int, progress: float, stage: str | None) -> None:
+        """Note how far a running task is."""
+        self._note(EventKind.TASK_PROGRESS, task_id, None, progress=progress, stage=stage)
+
+    def experiment(self, experiment_id: UUID, state: ExperimentState, **data: object) -> None:
+        """Note that an experiment has come to ``state``, and how."""
+        self._note(EventKind.EXPERIMENT_STATE, None, experiment_id, state=state.value, **data)
+
+    def change(self, experiment_id: UUID, **data: object) -> None:
+        """Note what somebody has changed of an experiment: its hold or its priority."""
+        self._note(EventKind.EXPERIMENT_CHANGE, None, experiment_id, **data)
+
+    def _note(
+        self, kind: EventKind, task_id: int | None, experiment_id: UUID | None, **data: object
+    ) -> None:
         self._rows.append(
-            {"kind": kind, "task_id": None, "experiment_id": experiment_id, "data": data}
+            {"kind": kind.value, "task_id": task_id, "experiment_id": experiment_id, "data": data}
         )
 
     def write(self, session: Session) -> None:

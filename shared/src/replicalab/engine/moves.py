@@ -105,7 +105,7 @@ def end_or_wait(
     """Tell children, experiments and listeners that a task has left ``running``."""
     journal = Journal(wakes_scheduler=True)  # a worker has become free
     data = {"error": error} if error else {}
-    journal.task(task_id, "task-state", state=state.value, **data)
+    journal.task(task_id, state, **data)
     touched = [task_id]
     if endings.is_doomed(state):
         touched += endings.fail_descendants(session, journal, task_id)

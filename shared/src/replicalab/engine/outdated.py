@@ -76,7 +76,7 @@ def end_outdated(session: Session) -> Sequence[int]:
     journal = Journal()
     touched = [row.id for row in ended]
     for row in ended:
-        journal.task(row.id, "task-state", state=TaskState.FAILED.value, error=row.error)
+        journal.task(row.id, TaskState.FAILED, error=row.error)
         touched += endings.fail_descendants(session, journal, row.id)
     endings.refresh_experiments(session, journal, touched)
     journal.write(session)

@@ -33,7 +33,7 @@ def release_quarantined(session: Session, experiment_id: UUID) -> int:
     )
     journal = Journal(wakes_scheduler=bool(locked))
     for task_id in locked:
-        journal.task(task_id, "task-state", state=TaskState.QUEUED.value)
+        journal.task(task_id, TaskState.QUEUED)
     endings.refresh_experiments(session, journal, locked)
     journal.write(session)
     return len(locked)

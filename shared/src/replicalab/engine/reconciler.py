@@ -150,5 +150,5 @@ class Reconciler:
     def _announce_queued(task_ids: Sequence[int]) -> Journal:
         journal = Journal(wakes_scheduler=bool(task_ids))
         for task_id in task_ids:
-            journal.task(task_id, "task-state", state=TaskState.QUEUED.value)
+            journal.task(task_id, TaskState.QUEUED)
         return journal

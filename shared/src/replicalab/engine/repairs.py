@@ -160,6 +160,6 @@ def _queue_again(session: Session, repair: _Repair) -> bool:
     session.flush()
     session.add_all(TaskEdgeRow(parent_id=parent, child_id=new.id) for parent in repair.parents)
     journal = Journal(wakes_scheduler=True)
-    journal.task(new.id, "task-state", state=TaskState.QUEUED.value, repairs=repair.task_id)
+    journal.task(new.id, TaskState.QUEUED, repairs=repair.task_id)
     journal.write(session)
     return True

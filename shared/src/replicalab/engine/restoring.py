@@ -244,6 +244,5 @@ def _task(
 
 def _tell(session: Session, plan: ExportedPlan, experiment_id: UUID) -> None:
     journal = Journal()
-    state = plan.experiment.state.value
-    journal.experiment(experiment_id, "experiment-state", state=state, imported=True)
+    journal.experiment(experiment_id, plan.experiment.state, imported=True)
     journal.write(session)

@@ -155,9 +155,7 @@ class Submission:
             self._remember(spec, owner, key, experiment_id)
         follow_demand(session, [task.id for task in reused.values()])
         self._journal.wakes_scheduler |= bool(reused)  # they may have become more urgent
-        self._journal.experiment(
-            experiment_id, "experiment-state", state=ExperimentState.QUEUED.value
-        )
+        self._journal.experiment(experiment_id, ExperimentState.QUEUED)
         endings.refresh_experiment(session, self._journal, experiment_id, ExperimentState.QUEUED)
         self._journal.write(session)
         return experiment_id

@@ -122,7 +122,7 @@ class TaskStore:
             )
             if (old.progress, old.stage) != (progress, stage):
                 journal = Journal()
-                journal.task(task_id, "task-progress", progress=progress, stage=stage)
+                journal.progress(task_id, progress, stage)
                 journal.write(session)
             return BeatAnswer.CANCEL if cancelled else BeatAnswer.GO_ON
 
@@ -165,7 +165,7 @@ class TaskStore:
         moves.close_attempt(session, task_id, epoch, "succeeded")
         _store_outputs(session, task_id, outputs, measurements)
         note_whole(session, {output.ref.sha256 for output in outputs})
-        journal.task(task_id, "task-state", state=TaskState.SUCCEEDED.value)
+        journal.task(task_id, TaskState.SUCCEEDED)
         endings.release_children(session, journal, task_id)
         endings.refresh_experiments(session, journal, [task_id])
         journal.write(session)

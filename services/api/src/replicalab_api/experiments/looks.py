@@ -11,7 +11,7 @@ from fastapi.concurrency import run_in_threadpool
 from fastapi.sse import format_sse_event
 
 from replicalab.domain.resources import EventRead
-from replicalab.domain.states import ExperimentState
+from replicalab.domain.states import EventKind, ExperimentState
 from replicalab.engine.snapshots import Snapshot
 
 PAGE_EVENTS = 200
@@ -66,7 +66,8 @@ class Look:
 def _is_end(event: EventRead) -> bool:
     """Whether the experiment has ended with it."""
     return (
-        event.kind == "experiment-state" and ExperimentState(str(event.data["state"])).is_terminal
+        event.kind == EventKind.EXPERIMENT_STATE
+        and ExperimentState(str(event.data["state"])).is_terminal
     )
 
 

@@ -9,6 +9,7 @@ from uuid import UUID
 from fastapi.concurrency import run_in_threadpool
 from fastapi.sse import KEEPALIVE_COMMENT, format_sse_event
 
+from replicalab.domain.states import EventKind
 from replicalab.engine.snapshots import Snapshot
 from replicalab.errors import NotFound, Unauthenticated, Unavailable
 from replicalab.refusals import Forbidden
@@ -29,15 +30,7 @@ EVENT: Mapping[str, Any] = {
     "type": "object",
     "required": ["event", "data"],
     "properties": {
-        "event": {
-            "enum": [
-                SNAPSHOT,
-                "experiment-state",
-                "experiment-change",
-                "task-state",
-                "task-progress",
-            ]
-        },
+        "event": {"enum": [SNAPSHOT, *(kind.value for kind in EventKind)]},
         "data": {"type": "string", "contentMediaType": "application/json"},
         "id": {"type": "string", "pattern": "^[0-9]+$"},
         "retry": {"type": "integer", "minimum": 0},
