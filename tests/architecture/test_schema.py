@@ -12,15 +12,15 @@ from replicalab.db.models import Base
 pytestmark = pytest.mark.integration
 
 
-def test_the_migrations_lead_to_the_models(postgres_url: str) -> None:
-    database = Database(postgres_url)
+def test_the_migrations_lead_to_the_models(own_postgres_url: str) -> None:
+    database = Database(own_postgres_url)
     with database.engine.connect() as connection:
         context = MigrationContext.configure(connection)
         assert compare_metadata(context, Base.metadata) == []
     database.close()
 
 
-def test_the_migrations_can_be_undone_and_repeated(postgres_url: str) -> None:
-    command.downgrade(config_for(postgres_url), "base")
-    upgrade(postgres_url)
-    upgrade(postgres_url)
+def test_the_migrations_can_be_undone_and_repeated(own_postgres_url: str) -> None:
+    command.downgrade(config_for(own_postgres_url), "base")
+    upgrade(own_postgres_url)
+    upgrade(own_postgres_url)

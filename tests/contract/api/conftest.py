@@ -9,7 +9,6 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-import sqlalchemy as sa
 import uvicorn
 from argon2 import PasswordHasher
 from fastapi import FastAPI
@@ -17,7 +16,6 @@ from fastapi.testclient import TestClient
 
 from replicalab.cli.experiments import TRAINING_ARTIFACTS
 from replicalab.db.database import Database
-from replicalab.db.models import Base, InstallationRow
 from replicalab.domain.artifacts import NamedArtifact
 from replicalab.domain.measures import Interval, Measurement
 from replicalab.domain.tasks import Queue, TaskKind
@@ -56,7 +54,6 @@ from replicalab_api.http.cursors import CursorCodec
 from replicalab_api.http.limiting import EXPORT_ADVICE, RateLimits, StreamPlaces
 from replicalab_api.http.serving import Server
 from replicalab_api.http.wakeups import Wakeups
-from replicalab_api.identity.bootstrap import ensure_foundation
 from replicalab_api.identity.passwords import Passwords
 from replicalab_api.identity.services import AccountServices, account_services
 from replicalab_api.identity.token_text import Pepper
@@ -79,6 +76,7 @@ from replicalab_worker.pipelines.dataset_import import DatasetImport
 from replicalab_worker.pipelines.generator_import import import_generator
 from tests.fixtures.exported import Everything
 from tests.fixtures.limits import UNLIMITED
+from tests.fixtures.postgres import SharedDatabase, shared_database
 from tests.fixtures.snapshots import KWARGS, official, small_tensors
 
 TOKEN = "a-token-of-the-contract-tests"
@@ -112,27 +110,23 @@ MEASURED = Measurement(
 
 
 @pytest.fixture(scope="session")
-def database_of_session(
+def gateway_postgres(
     postgres_server: EmbeddedPostgres, migrated_template: str
-) -> Iterator[Database]:
-    name = "contract_api"
-    postgres_server.create_database(name, template=migrated_template)
-    database = Database(postgres_server.url(name), pool_size=8)
+) -> Iterator[SharedDatabase]:
+    yield from shared_database(postgres_server, migrated_template, "contract_api")
+
+
+@pytest.fixture(scope="session")
+def database_of_session(gateway_postgres: SharedDatabase) -> Iterator[Database]:
+    database = Database(gateway_postgres.url, pool_size=8)
     yield database
     database.close()
-    postgres_server.drop_database(name)
 
 
 @pytest.fixture
-def database(database_of_session: Database) -> Database:
-    """One database for all tests here, emptied for each: many are quick."""
-    kept = InstallationRow.__table__
-    tables = ", ".join(one.name for one in Base.metadata.sorted_tables if one is not kept)
-    with database_of_session.transaction() as session:
-        # The audit log refuses to be emptied while its triggers are on.
-        session.execute(sa.text("SET LOCAL session_replication_role = replica"))
-        session.execute(sa.text(f"TRUNCATE {tables}"))
-        ensure_foundation(session)
+def database(gateway_postgres: SharedDatabase, database_of_session: Database) -> Database:
+    """One database for all tests here, with its sessions, emptied for each."""
+    gateway_postgres.empty()
     return database_of_session
 
 

@@ -91,19 +91,19 @@ class Traffic:
 
 
 @pytest.fixture
-def database(postgres_url: str) -> Iterator[Database]:
-    opened = Database(postgres_url, pool_size=10)
+def database(own_postgres_url: str) -> Iterator[Database]:
+    opened = Database(own_postgres_url, pool_size=10)
     yield opened
     opened.close()
 
 
 @pytest.fixture
 def client(
-    database: Database, postgres_url: str, valkey_url: str, tmp_path: Path
+    database: Database, own_postgres_url: str, valkey_url: str, tmp_path: Path
 ) -> Iterator[TestClient]:
     settings = GatewaySettings.model_validate(
         {
-            "database": {"url": postgres_url},
+            "database": {"url": own_postgres_url},
             "broker": {"url": valkey_url},
             "store": {"kind": "local", "folder": tmp_path / "artifacts"},
             "token": TOKEN,
@@ -131,7 +131,7 @@ def a_long_transaction(url: str, seconds: float) -> Iterator[None]:
 
 
 def test_what_only_adds_is_migrated_under_traffic_without_a_failure(
-    client: TestClient, database: Database, postgres_url: str, tmp_path: Path
+    client: TestClient, database: Database, own_postgres_url: str, tmp_path: Path
 ) -> None:
     scripts = tmp_path / "migrations"
     shutil.copytree(migrations_folder(), scripts)
@@ -164,9 +164,9 @@ def test_what_only_adds_is_migrated_under_traffic_without_a_failure(
     traffic = Traffic()
     with (
         traffic.of(read=read, submit=submit, work=work),
-        a_long_transaction(postgres_url, BUSY_SECONDS),
+        a_long_transaction(own_postgres_url, BUSY_SECONDS),
     ):
-        upgrade(postgres_url, scripts=scripts)
+        upgrade(own_postgres_url, scripts=scripts)
         time.sleep(1)
     assert traffic.wrong == []
     assert min(traffic.done.values()) > 3
@@ -177,16 +177,16 @@ def test_what_only_adds_is_migrated_under_traffic_without_a_failure(
 
 
 def test_a_program_from_before_the_versions_goes_on_beside_the_new_one(
-    database: Database, postgres_url: str
+    database: Database, own_postgres_url: str
 ) -> None:
     """The statements are those of that program, for 0014: nobody else knows how it asked."""
-    command.downgrade(config_for(postgres_url), "0014")
+    command.downgrade(config_for(own_postgres_url), "0014")
     numbers = count()
 
     def submit_as_then() -> None:
         params = {"of": next(numbers)}
         key = key_of(TaskKind.EMBED, KIND_VERSIONS[TaskKind.EMBED], params, [])
-        with psycopg.connect(postgres_url) as connection:
+        with psycopg.connect(own_postgres_url) as connection:
             connection.execute(
                 "INSERT INTO tasks (key, generation, kind, queue, params, inputs, work, owner,"
                 " priority, held, state, unmet, attempts, lost, failures, epoch,"
@@ -197,7 +197,7 @@ def test_a_program_from_before_the_versions_goes_on_beside_the_new_one(
             )
 
     def claim_as_then() -> None:
-        with psycopg.connect(postgres_url) as connection:
+        with psycopg.connect(own_postgres_url) as connection:
             claimed = connection.execute(
                 "UPDATE tasks SET state = 'running', worker = 'old:1', epoch = nextval('fence'),"
                 " attempts = attempts + 1, started_at = rl_now() WHERE id = (SELECT min(id) FROM"
@@ -211,7 +211,7 @@ def test_a_program_from_before_the_versions_goes_on_beside_the_new_one(
                 )
 
     def register_as_then() -> None:
-        with psycopg.connect(postgres_url) as connection:
+        with psycopg.connect(own_postgres_url) as connection:
             connection.execute(
                 "INSERT INTO workers (node, queue, version, device, streak)"
                 " VALUES ('worker@old', 'worker', '0', 'cpu', 0)"
@@ -221,7 +221,7 @@ def test_a_program_from_before_the_versions_goes_on_beside_the_new_one(
     traffic = Traffic()
     with traffic.of(submit=submit_as_then, claim=claim_as_then, register=register_as_then):
         time.sleep(0.5)
-        upgrade(postgres_url)
+        upgrade(own_postgres_url)
         time.sleep(0.5)
     assert traffic.wrong == []
     assert min(traffic.done.values()) > 3

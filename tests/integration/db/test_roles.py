@@ -37,9 +37,9 @@ SECRET_TABLES = ("users", "tokens", "sessions", "identities", "oidc_logins", "au
 
 
 @pytest.fixture
-def urls(postgres_url: str) -> dict[ServiceRole, str]:
-    prepare_logins(postgres_url, PASSWORDS)
-    return {role: login_url(postgres_url, role, PASSWORDS[role]) for role in ServiceRole}
+def urls(own_postgres_url: str) -> dict[ServiceRole, str]:
+    prepare_logins(own_postgres_url, PASSWORDS)
+    return {role: login_url(own_postgres_url, role, PASSWORDS[role]) for role in ServiceRole}
 
 
 @pytest.fixture
@@ -198,12 +198,12 @@ def test_the_store_is_kept_under_the_schedulers_login(
 
 
 def test_privileges_that_were_given_by_hand_are_taken_back(
-    postgres_url: str, urls: dict[ServiceRole, str]
+    own_postgres_url: str, urls: dict[ServiceRole, str]
 ) -> None:
-    with psycopg.connect(postgres_url) as owner:
+    with psycopg.connect(own_postgres_url) as owner:
         owner.execute("GRANT SELECT ON tokens TO replicalab_runner")
     assert not is_refused(urls[ServiceRole.RUNNER], "SELECT 1 FROM tokens")
-    prepare_logins(postgres_url, PASSWORDS)
+    prepare_logins(own_postgres_url, PASSWORDS)
     assert is_refused(urls[ServiceRole.RUNNER], "SELECT 1 FROM tokens")
 
 

@@ -24,6 +24,12 @@ SCAN = re.compile(r"Scan (?:using|on) (ix_tasks_\w+|pk_tasks|tasks)\b")
 Statements = list[tuple[str, Any]]
 
 
+@pytest.fixture
+def postgres_url(own_postgres_url: str) -> str:
+    """What is known of its tables is that they are new."""
+    return own_postgres_url
+
+
 def add_tasks(lab: Lab, *, waiting: int) -> None:
     """A long history and what waits, of which the planner has learned when all of it waited."""
     rows = """

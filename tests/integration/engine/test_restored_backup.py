@@ -39,6 +39,12 @@ pytestmark = [pytest.mark.integration, pytest.mark.slow]
 COMMAND_SECONDS = 120
 
 
+@pytest.fixture
+def postgres_url(own_postgres_url: str) -> str:
+    """It is dropped, and a backup takes its place."""
+    return own_postgres_url
+
+
 def run(*command: str, **variables: str) -> None:
     done = subprocess.run(
         command,
