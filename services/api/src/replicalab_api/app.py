@@ -31,8 +31,7 @@ from replicalab_api.experiments.visible import LabExperiments
 from replicalab_api.generators.routes import router as generators_router
 from replicalab_api.health.routes import ReadinessCheck
 from replicalab_api.health.routes import router as health_router
-from replicalab_api.http.application import build_app
-from replicalab_api.http.authentication import Authentication
+from replicalab_api.http.application import build_app, equip
 from replicalab_api.http.cursors import CursorCodec
 from replicalab_api.http.limiting import EXPORT_ADVICE, RateLimits, StreamPlaces
 from replicalab_api.http.serving import serve
@@ -119,6 +118,16 @@ def _uploads(settings: GatewaySettings, database: Database, objects: ObjectStore
     )
 
 
+def routes() -> FastAPI:
+    """Every route of the gateway, not equipped yet."""
+    return build_app(
+        rules=RULES,
+        probes=[health_router],
+        open_routers=[login_router, provider_router],
+        protected_routers=PROTECTED,
+    )
+
+
 def gateway(settings: GatewaySettings, database: Database, wakeups: Wakeups) -> FastAPI:
     """The gateway with every part that ``settings`` ask for."""
     broker_url = settings.broker.url.get_secret_value()
@@ -129,11 +138,10 @@ def gateway(settings: GatewaySettings, database: Database, wakeups: Wakeups) -> 
     accounts = _accounts(settings, database, buckets)
     limits = RateLimits(buckets, settings.limits)
     experiments = Experiments(database, artifacts, most_open_tasks=settings.limits.open_tasks)
-    return build_app(
-        authentication=Authentication(accounts.accounts, RULES, limits),
-        probes=[health_router],
-        open_routers=[login_router, provider_router],
-        protected_routers=PROTECTED,
+    return equip(
+        routes(),
+        identities=accounts.accounts,
+        limits=limits,
         state={
             "experiments": LabExperiments(experiments, Restorations(database, artifacts), database),
             "looks": Looks(experiments),

@@ -10,8 +10,7 @@ from fastapi.testclient import TestClient
 from replicalab.domain.accounts import Role, Scope
 from replicalab.domain.specs import SPEC, ExperimentSpec, TrainingSpec
 from replicalab.errors import DatabaseUnavailable
-from replicalab_api.http.application import build_app
-from replicalab_api.http.authentication import Authentication
+from replicalab_api.http.application import build_app, equip
 from replicalab_api.http.authorisation import Rule, Rules
 from replicalab_api.http.json_bodies import JsonBody
 from replicalab_api.http.limiting import RateLimits
@@ -30,8 +29,6 @@ RULES: Rules = {
     ("GET", "/echo/{number}"): READ,
     **{(method, "/echo"): READ for method in ("POST", "PUT", "DELETE")},
 }
-
-LIMITS = RateLimits(LocalBuckets(), UNLIMITED)
 
 router = APIRouter()
 
@@ -60,10 +57,10 @@ def lose_the_database() -> None:
 
 @pytest.fixture
 def anonymous() -> TestClient:
-    app = build_app(
-        authentication=Authentication(BootstrapToken(TOKEN), RULES, LIMITS),
-        open_routers=[],
-        protected_routers=[router],
+    app = equip(
+        build_app(rules=RULES, open_routers=[], protected_routers=[router]),
+        identities=BootstrapToken(TOKEN),
+        limits=RateLimits(LocalBuckets(), UNLIMITED),
         state={},
         max_body_bytes=MAX_BODY_BYTES,
     )

@@ -5,10 +5,8 @@ from fastapi import APIRouter
 
 from replicalab.errors import Defect
 from replicalab_api.http.application import build_app
-from replicalab_api.http.authentication import Authentication
 from replicalab_api.http.authorisation import Rules
-from replicalab_api.identity.bootstrap import BootstrapToken
-from tests.unit.api.http.conftest import LIMITS, READ, RULES, TOKEN
+from tests.unit.api.http.conftest import READ, RULES
 
 router = APIRouter()
 
@@ -20,10 +18,9 @@ def get_secret() -> str:
 
 def build(rules: Rules, *, is_open: bool) -> None:
     build_app(
-        authentication=Authentication(BootstrapToken(TOKEN), rules, LIMITS),
+        rules=rules,
         open_routers=[router] if is_open else [],
         protected_routers=[] if is_open else [router],
-        state={},
     )
 
 

@@ -6,14 +6,15 @@ from typing import Any
 
 from fastapi import APIRouter, Depends, FastAPI, Request, params
 from fastapi.routing import APIRoute
+from starlette.datastructures import State
 
 from replicalab.errors import ReplicaLabError, TokenInUrl, Unauthenticated
 from replicalab.refusals import Forbidden, TooManyRequests
 from replicalab_api.http import pages, problems
-from replicalab_api.http.authentication import Authentication
-from replicalab_api.http.authorisation import check_complete, operations_of
+from replicalab_api.http.authentication import Authentication, Identities
+from replicalab_api.http.authorisation import Rules, check_complete, operations_of
 from replicalab_api.http.head import HeadRequests
-from replicalab_api.http.limiting import RateLimitFields
+from replicalab_api.http.limiting import RateLimitFields, RateLimits, charge_address
 from replicalab_api.http.openapi import describe
 from replicalab_api.http.request_context import RequestContext
 
@@ -50,22 +51,18 @@ def _include(
 
 def build_app(
     *,
-    authentication: Authentication,
+    rules: Rules,
     probes: Sequence[APIRouter] = (),
     open_routers: Sequence[APIRouter],
     protected_routers: Sequence[APIRouter],
-    state: Mapping[str, object],
-    max_body_bytes: int = MAX_BODY_BYTES,
 ) -> FastAPI:
-    """Wire routers, authentication, middleware and error handlers.
+    """Wire routers, authentication, middleware and error handlers; ``equip`` gives them work.
 
     Args:
-        authentication: Lets callers of ``protected_routers`` in; its rules name every route.
+        rules: What each route asks of its callers.
         probes: Served to everybody, as often as they like.
         open_routers: Served to everybody, within the limit of an address.
         protected_routers: Served with a credential only.
-        state: What the routers' dependencies look up in ``app.state``.
-        max_body_bytes: Longer request bodies are refused.
 
     Raises:
         Defect: A route has no rule.
@@ -80,19 +77,39 @@ def build_app(
         redirect_slashes=False,
         generate_unique_id_function=_operation_id,
     )
-    for name, value in {"max_body_bytes": max_body_bytes, **state}.items():
-        setattr(app.state, name, value)
     for router in probes:
         app.include_router(router)
-    charged = Depends(authentication.limits.charge_address)
+    charged = Depends(charge_address)
     _include(app, (pages.router, *open_routers), charged, TooManyRequests)
     opened = operations_of(app)
-    known = Depends(authentication)
+    known = Depends(Authentication(rules))
     refusals = (Unauthenticated, TokenInUrl, Forbidden, TooManyRequests)
     _include(app, (description_router, *protected_routers), known, *refusals)
-    check_complete(app, authentication.rules, operations_of(app) - opened)
+    check_complete(app, rules, operations_of(app) - opened)
     problems.install(app)
-    app.add_middleware(RateLimitFields, limits=authentication.limits)
+    app.add_middleware(RateLimitFields)
     app.add_middleware(HeadRequests)
     app.add_middleware(RequestContext)
+    return app
+
+
+def equip(
+    app: FastAPI,
+    *,
+    identities: Identities,
+    limits: RateLimits,
+    state: Mapping[str, object],
+    max_body_bytes: int = MAX_BODY_BYTES,
+) -> FastAPI:
+    """Give an app everything that its routes look up in ``app.state``, and nothing else.
+
+    Args:
+        app: What ``build_app`` has made.
+        identities: Who is who.
+        limits: How often they may ask.
+        state: What the dependencies of its routers look up.
+        max_body_bytes: Longer request bodies are refused.
+    """
+    frame = {"identities": identities, "rate_limits": limits, "max_body_bytes": max_body_bytes}
+    app.state = State({**frame, **state})
     return app

@@ -13,7 +13,7 @@ from replicalab.errors import TokenInUrl, Unauthenticated
 from replicalab.refusals import Forbidden
 from replicalab_api.http.authorisation import Rules, limit_of, rule_of
 from replicalab_api.http.cookies import SECURE_NAME, CsrfTokens, check_csrf, session_cookie
-from replicalab_api.http.limiting import RateLimits
+from replicalab_api.http.limiting import charge_address, rate_limits_of
 
 FORBIDDEN_PARAMETERS = frozenset({"token", "access_token", "api_key", "apikey", "authorization"})
 
@@ -41,16 +41,14 @@ class Identities(CsrfTokens, Protocol):
 class Authentication:
     """A dependency that lets in whom the rules allow.
 
+    Who is who, and how often they may ask, is what the gateway was equipped with.
+
     Args:
-        identities: Who is who.
         rules: What each route asks of its callers.
-        limits: How often they may ask.
     """
 
-    def __init__(self, identities: Identities, rules: Rules, limits: RateLimits) -> None:
-        self._identities = identities
-        self.rules = rules
-        self.limits = limits
+    def __init__(self, rules: Rules) -> None:
+        self._rules = rules
 
     def __call__(
         self,
@@ -70,13 +68,13 @@ class Authentication:
         if FORBIDDEN_PARAMETERS & {name.lower() for name in request.query_params}:
             raise TokenInUrl("The query string carries a token; it was not looked at.")
         request.state.look_again = partial(self._let_in, request, credentials)
-        rule = rule_of(request, self.rules)
+        rule = rule_of(request, self._rules)
         try:
-            caller = self._identify(request, credentials)
+            caller = _identify(request, credentials)
         except (Unauthenticated, Forbidden):
-            self.limits.charge_address(request)
+            charge_address(request)
             raise
-        self.limits.charge_caller(request, caller, limit_of(request, rule))
+        rate_limits_of(request.app).charge_caller(request, caller, limit_of(request, rule))
         caller.require(rule.role, rule.scope)
         request.state.principal = caller
         return caller
@@ -84,28 +82,27 @@ class Authentication:
     def _let_in(
         self, request: Request, credentials: HTTPAuthorizationCredentials | None
     ) -> Principal:
-        caller = self._identify(request, credentials)
-        rule = rule_of(request, self.rules)
+        caller = _identify(request, credentials)
+        rule = rule_of(request, self._rules)
         caller.require(rule.role, rule.scope)
         return caller
 
-    def _identify(
-        self, request: Request, credentials: HTTPAuthorizationCredentials | None
-    ) -> Principal:
-        known = self._who_shows(request, credentials)
-        return replace(known, request_id=request.state.request_id)
 
-    def _who_shows(
-        self, request: Request, credentials: HTTPAuthorizationCredentials | None
-    ) -> Principal:
-        if credentials is not None:
-            return self._identities.by_token(credentials.credentials)
-        cookie = None if "authorization" in request.headers else session_cookie(request)
-        if cookie is None:
-            raise Unauthenticated("Send the header Authorization: Bearer <token>.")
-        caller = self._identities.by_cookie(cookie)
-        check_csrf(request, cookie, self._identities)
-        return caller
+def _identify(request: Request, credentials: HTTPAuthorizationCredentials | None) -> Principal:
+    known = _who_shows(request, credentials)
+    return replace(known, request_id=request.state.request_id)
+
+
+def _who_shows(request: Request, credentials: HTTPAuthorizationCredentials | None) -> Principal:
+    identities: Identities = request.app.state.identities
+    if credentials is not None:
+        return identities.by_token(credentials.credentials)
+    cookie = None if "authorization" in request.headers else session_cookie(request)
+    if cookie is None:
+        raise Unauthenticated("Send the header Authorization: Bearer <token>.")
+    caller = identities.by_cookie(cookie)
+    check_csrf(request, cookie, identities)
+    return caller
 
 
 async def principal_of(request: Request) -> Principal:

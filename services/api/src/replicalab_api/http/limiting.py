@@ -9,7 +9,7 @@ from math import ceil
 from threading import Lock
 from uuid import UUID
 
-from fastapi import Request
+from fastapi import FastAPI, Request
 from fastapi.concurrency import run_in_threadpool
 from starlette.datastructures import MutableHeaders
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
@@ -106,12 +106,22 @@ class RateLimits:
         self._buckets.take(charge.bucket, charge.limit, COST_OF_FRESH_COPY - 1)
 
 
+def rate_limits_of(app: FastAPI) -> RateLimits:
+    """Those that the gateway was equipped with."""
+    limits: RateLimits = app.state.rate_limits
+    return limits
+
+
+def charge_address(request: Request) -> None:
+    """Charge a request to its address; raises ``TooManyRequests``."""
+    rate_limits_of(request.app).charge_address(request)
+
+
 class RateLimitFields:
     """Middleware that tells callers how they stand."""
 
-    def __init__(self, app: ASGIApp, limits: RateLimits) -> None:
+    def __init__(self, app: ASGIApp) -> None:
         self._app = app
-        self._limits = limits
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve one connection."""
@@ -124,7 +134,7 @@ class RateLimitFields:
             if charge is not None and message["type"] == "http.response.start":
                 MutableHeaders(scope=message).update(charge.headers)
                 if message["status"] == NOT_MODIFIED:
-                    await run_in_threadpool(self._limits.give_back, charge)
+                    await run_in_threadpool(rate_limits_of(scope["app"]).give_back, charge)
             await send(message)
 
         await self._app(scope, receive, send_with_fields)
