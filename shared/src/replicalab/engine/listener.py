@@ -1,6 +1,8 @@
 """Hearing NOTIFY: one connection for a whole process, whoever waits in it."""
 
 import logging
+import selectors
+import socket
 import threading
 from collections.abc import Callable
 
@@ -23,23 +25,32 @@ class Listener(threading.Thread):
         self._channel = channel
         self._on_news = on_news
         self._stopping = threading.Event()
+        self._waker, self._woken = socket.socketpair()
 
     def run(self) -> None:
-        while not self._stopping.is_set():
-            try:
-                self._listen()
-            except psycopg.OperationalError as error:
-                _log.warning("lost the news of %s, trying again: %s", self._channel, error)
-                self._stopping.wait(_RECONNECT_SECONDS)
+        with self._woken:
+            while not self._stopping.is_set():
+                try:
+                    self._listen()
+                except psycopg.OperationalError as error:
+                    _log.warning("lost the news of %s, trying again: %s", self._channel, error)
+                    self._stopping.wait(_RECONNECT_SECONDS)
 
     def stop(self) -> None:
-        """Stop listening; the thread ends within a second."""
+        """Stop listening; the thread ends at once, unless it is connecting."""
         self._stopping.set()
+        self._waker.close()  # wakes the thread
 
     def _listen(self) -> None:
-        with psycopg.connect(self._database_url, autocommit=True, connect_timeout=5) as connection:
+        with (
+            psycopg.connect(self._database_url, autocommit=True, connect_timeout=5) as connection,
+            selectors.DefaultSelector() as either,
+        ):
+            either.register(connection.fileno(), selectors.EVENT_READ)
+            either.register(self._woken, selectors.EVENT_READ)
             connection.execute(f"LISTEN {self._channel}")
             self._on_news()
             while not self._stopping.is_set():
-                if list(connection.notifies(timeout=_RECONNECT_SECONDS, stop_after=1)):
+                either.select()
+                if list(connection.notifies(timeout=0)):
                     self._on_news()
