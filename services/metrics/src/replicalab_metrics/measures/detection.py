@@ -1,7 +1,7 @@
 """How well answers tell reconstructions from originals."""
 
 import numpy as np
-import scipy  # stats, the half of what this service imports, is loaded by its first use
+import scipy  # loads stats, half of all that this service imports, when it is first used
 from jaxtyping import Bool, Float
 
 from replicalab_metrics.measures.inputs import UnmeasurableInput, check_finite

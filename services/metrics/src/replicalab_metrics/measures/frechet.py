@@ -106,7 +106,8 @@ def _cross_term(covariance_a: Matrix, covariance_b: Matrix) -> float:
         product = _root_factor(covariance_a).T @ _root_factor(covariance_b)
         return float(scipy.linalg.svdvals(product).sum())
     product = scipy.linalg.blas.dtrmm(1.0, lower_b, lower_a, lower=True, trans_a=True)
-    eigenvalues = scipy.linalg.eigvalsh(product.T @ product)
+    gram = scipy.linalg.blas.dsyrk(1.0, product, trans=True, lower=True)  # a triangle will do
+    eigenvalues = scipy.linalg.eigvalsh(gram, lower=True, overwrite_a=True)
     return float(np.sqrt(eigenvalues.clip(min=0)).sum())
 
 

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from typing import NamedTuple
 
 import numpy as np
-import scipy  # stats, the half of what this service imports, is loaded by its first use
+import scipy  # loads stats, half of all that this service imports, when it is first used
 from jaxtyping import Float, Int
 
 from replicalab_metrics.measures.inputs import UnmeasurableInput, check_finite

@@ -6,7 +6,7 @@ every class and a wide class does not fill the rim.
 """
 
 import numpy as np
-import scipy  # stats, the half of what this service imports, is loaded by its first use
+import scipy  # loads stats, half of all that this service imports, when it is first used
 from jaxtyping import Float, Float64, Int
 
 from replicalab_metrics.measures.centroids import class_centroids, distances_to_own

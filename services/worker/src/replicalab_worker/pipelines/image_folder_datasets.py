@@ -36,18 +36,25 @@ def _splits(found: ImageFolder, dataset: ImageFolderDataset) -> tuple[LabelledFi
         case LabelledFiles() as test, None:
             return found.train, test
         case None, int(seed):
-            images = dataset.train_images + dataset.test_images
-            _check_number(found, "images", len(found.train), images)
-            from replicalab_worker.dataset_files.shares import shares_of_classes  # noqa: PLC0415
-
-            labels, tests = found.train.labels, dataset.test_images
-            chosen, tested = shares_of_classes(labels, tests=tests, seed=seed)
-            return _part(found.train, np.sort(chosen)), _part(found.train, np.sort(tested))
+            return _drawn(found, dataset, seed)
         case test, _:
             raise InvalidDataset(
                 f"{found.root} {'has no' if test is None else 'has'} folders train and test, so "
                 f"split_seed must {'be given' if test is None else 'be null'}."
             )
+
+
+def _drawn(
+    found: ImageFolder, dataset: ImageFolderDataset, seed: int
+) -> tuple[LabelledFiles, LabelledFiles]:
+    # Other data sets need none of it.
+    from replicalab_worker.dataset_files.shares import shares_of_classes  # noqa: PLC0415
+
+    files, tests = found.train, dataset.test_images
+    _check_number(found, "images", len(files), dataset.train_images + tests)
+    parts = shares_of_classes(files.labels, tests=tests, seed=seed)
+    train, test = (_part(files, np.sort(places)) for places in parts)
+    return train, test
 
 
 def _part(files: LabelledFiles, places: np.ndarray) -> LabelledFiles:
