@@ -14,6 +14,7 @@ from collections.abc import Callable
 import numpy as np
 import scipy.linalg
 from jaxtyping import Float, Float64
+from scipy.linalg import blas
 
 from replicalab_metrics.measures.inputs import UnmeasurableInput, check_finite
 from replicalab_metrics.measures.moments import Moments
@@ -46,9 +47,8 @@ def frechet_distance(
 
 def distance_of_moments(a: Moments, b: Moments) -> float:
     """Frechet distance of two Gaussians given by their moments; raises as above."""
-    covariance_a, covariance_b = a.covariance, b.covariance
-    total = _total_variance(np.trace(covariance_a), np.trace(covariance_b))
-    return _distance(a.mean, b.mean, total, lambda: _cross_term(covariance_a, covariance_b))
+    total = _total_variance(a.total_variance, b.total_variance)
+    return _distance(a.mean, b.mean, total, lambda: _cross_term(a, b))
 
 
 def _distance_of_few(
@@ -99,22 +99,22 @@ def _total_variance(trace_a: float, trace_b: float) -> float:
     return float(trace_a + trace_b)
 
 
-def _cross_term(covariance_a: Matrix, covariance_b: Matrix) -> float:
-    """Trace of (A B)^(1/2)."""
-    lower_a, lower_b = _lower_factor(covariance_a), _lower_factor(covariance_b)
+def _cross_term(a: Moments, b: Moments) -> float:
+    """Trace of (A B)^(1/2); a matrix that has served holds the next one."""
+    lower_a, lower_b = _lower_factor(a.covariance), _lower_factor(b.covariance)
     if lower_a is None or lower_b is None:
-        product = _root_factor(covariance_a).T @ _root_factor(covariance_b)
+        product = _root_factor(a.covariance).T @ _root_factor(b.covariance)
         return float(scipy.linalg.svdvals(product).sum())
-    product = scipy.linalg.blas.dtrmm(1.0, lower_b, lower_a, lower=True, trans_a=True)
-    gram = scipy.linalg.blas.dsyrk(1.0, product, trans=True, lower=True)  # a triangle will do
+    product = blas.dtrmm(1.0, lower_b, lower_a, lower=True, trans_a=True, overwrite_b=True)
+    gram = blas.dsyrk(1.0, product, trans=True, c=lower_b, lower=True, overwrite_c=True)
     eigenvalues = scipy.linalg.eigvalsh(gram, lower=True, overwrite_a=True)
     return float(np.sqrt(eigenvalues.clip(min=0)).sum())
 
 
 def _lower_factor(covariance: Matrix) -> Matrix | None:
-    """Cholesky factor, or None where the covariance is singular to working precision."""
+    """Cholesky factor in the covariance's place, or None where that is singular in float64."""
     try:
-        lower: Matrix = scipy.linalg.cholesky(covariance, lower=True)
+        lower: Matrix = scipy.linalg.cholesky(covariance, lower=True, overwrite_a=True)
     except scipy.linalg.LinAlgError:
         return None
     pivots = np.diag(lower) ** 2

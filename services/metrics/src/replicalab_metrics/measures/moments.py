@@ -10,7 +10,7 @@ from scipy.linalg import blas
 
 from replicalab_metrics.measures.inputs import UnmeasurableInput, check_finite
 
-BLOCK_ROWS = 2048
+BLOCK_ROWS = 1024
 """Samples converted to float64 at a time."""
 
 MIRRORED_ROWS = 256
@@ -68,9 +68,18 @@ class Moments:
     @property
     def covariance(self) -> Float64[np.ndarray, "dim dim"]:
         """Unbiased sample covariance; needs two samples."""
+        return self.scatter / self._degrees_of_freedom
+
+    @property
+    def total_variance(self) -> float:
+        """Trace of the covariance; needs two samples."""
+        return float(np.trace(self.scatter)) / self._degrees_of_freedom
+
+    @property
+    def _degrees_of_freedom(self) -> float:
         if self.n < 2:
             raise UnmeasurableInput("A covariance needs at least two samples.")
-        return self.scatter / (self.n - 1)
+        return self.n - 1
 
 
 def _sum(
@@ -93,8 +102,10 @@ def _scatter(
 ) -> Float64[np.ndarray, "dim dim"]:
     """Products of deviations; only one triangle is computed, which is half the work."""
     scatter = np.zeros((len(mean), len(mean)), order="F")
+    buffer = np.empty((min(BLOCK_ROWS, len(features)), len(mean)))
     for rows in _blocks(len(features)):
-        deviations = features[rows] - mean
+        block = features[rows]
+        deviations = np.subtract(block, mean, out=buffer[: len(block)])
         if weights is not None:
             deviations *= np.sqrt(weights[rows])[:, None]
         scatter = blas.dsyrk(1.0, deviations.T, beta=1.0, c=scatter, lower=True, overwrite_c=True)
