@@ -1,6 +1,6 @@
 """Mean and covariance of features, gathered in float64 from batches that may come in any order."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import reduce
 
@@ -9,6 +9,7 @@ from jaxtyping import Float, Float64
 from scipy.linalg import blas
 
 from replicalab_metrics.measures.inputs import UnmeasurableInput, check_finite
+from replicalab_metrics.measures.tiles import row_blocks
 
 BLOCK_ROWS = 1024
 """Samples converted to float64 at a time."""
@@ -86,7 +87,7 @@ def _sum(
     features: Float[np.ndarray, "sample dim"], weights: Float64[np.ndarray, " sample"] | None
 ) -> Float64[np.ndarray, " dim"]:
     total = np.zeros(features.shape[1])
-    for rows in _blocks(len(features)):
+    for rows in row_blocks(len(features), BLOCK_ROWS):
         check_finite(features[rows], "features")
         if weights is None:
             total += features[rows].sum(axis=0, dtype=np.float64)
@@ -103,18 +104,13 @@ def _scatter(
     """Products of deviations; only one triangle is computed, which is half the work."""
     scatter = np.zeros((len(mean), len(mean)), order="F")
     buffer = np.empty((min(BLOCK_ROWS, len(features)), len(mean)))
-    for rows in _blocks(len(features)):
+    for rows in row_blocks(len(features), BLOCK_ROWS):
         block = features[rows]
         deviations = np.subtract(block, mean, out=buffer[: len(block)])
         if weights is not None:
             deviations *= np.sqrt(weights[rows])[:, None]
         scatter = blas.dsyrk(1.0, deviations.T, beta=1.0, c=scatter, lower=True, overwrite_c=True)
-    for first in range(0, len(mean), MIRRORED_ROWS):
-        rows = slice(first, first + MIRRORED_ROWS)
+    for rows in row_blocks(len(mean), MIRRORED_ROWS):
         scatter[rows, rows] = np.tril(scatter[rows, rows]) + np.tril(scatter[rows, rows], -1).T
         scatter[rows, rows.stop :] = scatter[rows.stop :, rows].T
     return scatter
-
-
-def _blocks(samples: int) -> Iterator[slice]:
-    return (slice(first, first + BLOCK_ROWS) for first in range(0, samples, BLOCK_ROWS))

@@ -131,9 +131,9 @@ def pairs_where(
     return rows, columns
 
 
-def row_blocks(rows: int) -> Iterator[slice]:
-    """Near-equal runs of at most ``TILE_ROWS`` of ``rows`` rows."""
-    number = -(-rows // TILE_ROWS)
+def row_blocks(rows: int, most: int | None = None) -> Iterator[slice]:
+    """Near-equal runs of at most ``most`` of ``rows`` rows, by default ``TILE_ROWS``."""
+    number = -(-rows // (most or TILE_ROWS))
     bounds = [rows * index // number for index in range(number + 1)]
     return (slice(first, end) for first, end in pairwise(bounds))
 
