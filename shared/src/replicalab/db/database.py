@@ -41,6 +41,7 @@ class Database:
             sa.make_url(url).set(drivername="postgresql+psycopg"),
             pool_size=pool_size,
             max_overflow=0,
+            pool_use_lifo=True,  # the connection that was used last has its plans at hand
             pool_timeout=CONNECT_TIMEOUT_SECONDS,
             connect_args={
                 **_KEEPALIVES,

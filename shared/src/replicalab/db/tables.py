@@ -67,5 +67,14 @@ def not_among(column: sa.Column[Any], name: str) -> sa.ColumnElement[bool]:
     return column != sa.all_(_list(column, name))
 
 
+def found_by(column: sa.Column[Any], keys: sa.Select[Any]) -> sa.ColumnElement[bool]:
+    """Whether ``column``, which has an index, is one of ``keys``: these are looked up first.
+
+    From an IN or a join PostgreSQL makes a walk through the whole table where it believes that
+    to be small, and a worker keeps the plan that it made on its first day.
+    """
+    return column == sa.any_(sa.func.array(keys.scalar_subquery()))
+
+
 def _list(column: sa.Column[Any], name: str) -> sa.BindParameter[Any]:
     return sa.bindparam(name, type_=sa.ARRAY(column.type))

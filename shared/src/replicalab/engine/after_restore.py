@@ -23,7 +23,11 @@ from replicalab.engine.failures import FailureClass
 from replicalab.settings import MigrationSettings
 from replicalab.telemetry import configure_logging
 
-_REASON = "A backup of the database was restored while the task ran."
+_TAKEN_BACK = moves.Ending(
+    "stopped",
+    FailureClass.DEPENDENCY,
+    "A backup of the database was restored while the task ran.",
+)
 _log = logging.getLogger(__name__)
 
 # Microseconds since 1970 stay below 2^53 until 2255, so that ids are exact in JSON everywhere.
@@ -71,9 +75,8 @@ def _take_back(session: Session) -> int:
     ).all()
     for task_id, epoch, cancelled in running:
         target = TaskState.CANCELLED if cancelled else TaskState.QUEUED
-        moves.leave_running(session, task_id, epoch, target)
+        moves.leave_running(session, task_id, epoch, target, _TAKEN_BACK)
         moves.renew_epoch(session, task_id)
-        moves.close_attempt(session, task_id, epoch, "stopped", FailureClass.DEPENDENCY, _REASON)
         moves.end_or_wait(session, task_id, target)
     return len(running)
 

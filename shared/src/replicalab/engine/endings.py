@@ -11,7 +11,7 @@ import sqlalchemy as sa
 from sqlalchemy.orm import Session
 
 from replicalab.db.models import NOW, ExperimentRow, TaskRow
-from replicalab.db.tables import EXPERIMENT_TASKS, EXPERIMENTS, TASK_EDGES, TASKS, among, constant
+from replicalab.db.tables import EXPERIMENT_TASKS, EXPERIMENTS, TASK_EDGES, TASKS, among, constant, found_by
 from replicalab.domain.states import ExperimentState, TaskState, experiment_state
 from replicalab.engine.journal import Journal
 
@@ -20,20 +20,17 @@ DOOMED = (TaskState.FAILED, TaskState.CANCELLED, TaskState.UPSTREAM_FAILED)
 
 _BLOCKED_CHILDREN = (
     sa.select(TASKS.c.id)
-    .join(TASK_EDGES, TASK_EDGES.c.child_id == TASKS.c.id)
     .where(
-        among(TASK_EDGES.c.parent_id, "parents"),
+        found_by(TASKS.c.id, sa.select(TASK_EDGES.c.child_id).where(among(TASK_EDGES.c.parent_id, "parents"))),
         TASKS.c.state == constant(TaskState.BLOCKED),
     )
     .order_by(TASKS.c.id)
-    .with_for_update(of=TASKS)
+    .with_for_update()
 )
+_LOCKED = _BLOCKED_CHILDREN.cte("children")
 _ONE_PARENT_LESS = (
     sa.update(TASKS)
-    .where(
-        among(TASKS.c.id, "children"),
-        TASKS.c.state == constant(TaskState.BLOCKED),
-    )
+    .where(found_by(TASKS.c.id, sa.select(_LOCKED.c.id)))
     .values(
         unmet=TASKS.c.unmet - 1,
         state=sa.case((TASKS.c.unmet == 1, TaskState.QUEUED.value), else_=TaskState.BLOCKED.value),
@@ -45,7 +42,8 @@ _LIVING_EXPERIMENTS = (
     sa.select(EXPERIMENTS.c.id, EXPERIMENTS.c.state)
     .where(
         EXPERIMENTS.c.ended_at.is_(None),
-        EXPERIMENTS.c.id.in_(
+        found_by(
+            EXPERIMENTS.c.id,
             sa.select(EXPERIMENT_TASKS.c.experiment_id).where(
                 among(EXPERIMENT_TASKS.c.task_id, "tasks")
             )
@@ -64,10 +62,7 @@ _STATES = (
 
 def release_children(session: Session, journal: Journal, parent_id: int) -> None:
     """Count one parent less for every blocked child; those without any are queued (T4)."""
-    children = session.scalars(_BLOCKED_CHILDREN, {"parents": [parent_id]}).all()
-    if not children:
-        return
-    rows = session.execute(_ONE_PARENT_LESS, {"children": children}).all()
+    rows = session.execute(_ONE_PARENT_LESS, {"parents": [parent_id]}).all()
     for task_id, state in rows:
         if state is TaskState.QUEUED:
             journal.task(task_id, state)

@@ -6,6 +6,7 @@ from typing import Any
 from uuid import UUID
 
 import sqlalchemy as sa
+from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.orm import Session
 
 from replicalab.db.tables import EVENTS
@@ -14,7 +15,6 @@ from replicalab.domain.states import EventKind, ExperimentState, TaskState
 EVENTS_CHANNEL = "replicalab_events"
 QUEUE_CHANNEL = "replicalab_queue"
 _EVENTS_LOCK = 7_423_002
-_WRITE = sa.insert(EVENTS)
 
 
 @dataclass(slots=True)
@@ -49,25 +49,39 @@ class Journal:
         self, kind: EventKind, task_id: int | None, experiment_id: UUID | None, **data: object
     ) -> None:
         self._rows.append(
-            {"kind": kind.value, "task_id": task_id, "experiment_id": experiment_id, "data": data}
+            {
+                "kind": kind.value,
+                "task_id": task_id,
+                "experiment_id": None if experiment_id is None else str(experiment_id),
+                "data": data,
+            }
         )
 
     def write(self, session: Session) -> None:
         """Write everything noted, and wake whoever listens once the transaction commits."""
-        if self._rows or self.wakes_scheduler:
-            session.execute(_tell(has_events=bool(self._rows), wakes=self.wakes_scheduler))
         if self._rows:
-            # One row by itself spares the driver what it does for many.
-            session.execute(_WRITE, self._rows if len(self._rows) > 1 else self._rows[0])
+            session.execute(_write(wakes=self.wakes_scheduler), {"noted": self._rows})
+        elif self.wakes_scheduler:
+            session.execute(sa.select(_wake(QUEUE_CHANNEL)))
 
 
 @cache
-def _tell(*, has_events: bool, wakes: bool) -> sa.Select[Any]:
-    """Take the lock of the event log, if there are events; listeners hear at the commit."""
-    calls = []
-    if has_events:
-        calls.append(sa.func.pg_advisory_xact_lock(_EVENTS_LOCK))
-        calls.append(sa.func.pg_notify(EVENTS_CHANNEL, ""))
+def _write(*, wakes: bool) -> sa.Insert:
+    """Any number of events at once; their ids are drawn when the lock of the log is held."""
+    calls = [sa.func.pg_advisory_xact_lock(_EVENTS_LOCK), _wake(EVENTS_CHANNEL)]
     if wakes:
-        calls.append(sa.func.pg_notify(QUEUE_CHANNEL, ""))
-    return sa.select(*calls)
+        calls.append(_wake(QUEUE_CHANNEL))
+    told = sa.select(*calls).cte("told")
+    columns = [EVENTS.c.kind, EVENTS.c.task_id, EVENTS.c.experiment_id, EVENTS.c.data]
+    noted = (
+        sa.func.jsonb_to_recordset(sa.bindparam("noted", type_=JSONB))
+        .table_valued(*(sa.column(one.name, one.type) for one in columns))
+        .render_derived(with_types=True)
+    )
+    return sa.insert(EVENTS).from_select(
+        [one.name for one in columns], sa.select(*noted.c).select_from(told.join(noted, sa.true()))
+    )
+
+
+def _wake(channel: str) -> sa.ColumnElement[Any]:
+    return sa.func.pg_notify(channel, "")

@@ -1,11 +1,12 @@
 """Leaving ``running``: the compare-and-set every ending goes through, and what it brings along."""
 
+from collections.abc import Mapping
+from dataclasses import dataclass
 from functools import cache
-from typing import Any
+from typing import Any, Literal
 
 import sqlalchemy as sa
 from sqlalchemy.orm import Session
-from sqlalchemy.sql.dml import ReturningUpdate
 
 from replicalab.db.models import NOW, TaskRow
 from replicalab.db.tables import ATTEMPTS, TASK_LEASES, TASKS, constant
@@ -13,35 +14,65 @@ from replicalab.domain.states import TaskState
 from replicalab.engine import endings
 from replicalab.engine.failures import FailureClass
 from replicalab.engine.journal import Journal
-from replicalab.engine.usage import REFUNDED, charge
-from replicalab.engine.workers import note_outcome
+from replicalab.engine.usage import REFUNDED, charging
+from replicalab.engine.workers import ending_streaks, note_failure
 
-_DROP_LEASE = sa.delete(TASK_LEASES).where(TASK_LEASES.c.task_id == sa.bindparam("task"))
-_CLOSE_ATTEMPT = (  # and drop the lease in the same breath
-    sa.update(ATTEMPTS)
-    .where(
-        ATTEMPTS.c.task_id == sa.bindparam("task"),
-        ATTEMPTS.c.epoch == sa.bindparam("its_epoch"),
-    )
-    .values(ended_at=NOW)
-    .returning(ATTEMPTS.c.worker)
-    .add_cte(_DROP_LEASE.cte("lease"))
-)
+
+@dataclass(frozen=True, slots=True)
+class Ending:
+    """How an attempt ends: without a failure the work was done, or stopped on request."""
+
+    outcome: Literal["succeeded", "failed", "stopped", "lost"]
+    failure: FailureClass | None = None
+    error: str | None = None
 
 
 def leave_running(
-    session: Session, task_id: int, epoch: int, target: TaskState, **values: Any
+    session: Session,
+    task_id: int,
+    epoch: int,
+    target: TaskState,
+    ending: Ending,
+    **values: object,
 ) -> bool:
-    """Compare-and-set out of ``running``; whoever succeeds closes the attempt next."""
-    leaving = _leaving(target)
-    if values:
-        leaving = leaving.values(values)
-    return session.scalar(leaving, {"task": task_id, "its_epoch": epoch}) is not None
+    """Compare-and-set out of ``running``, with all that goes with it.
+
+    The attempt under ``epoch`` ends, its lease is dropped, its owner is charged if that is due, and
+    its node is judged by it.
+
+    Args:
+        session: Whose transaction it is.
+        task_id: Which task.
+        epoch: Under which it must run.
+        target: Where it goes.
+        ending: What becomes of the attempt.
+        values: Further columns of the task.
+
+    Returns:
+        False when the epoch is stale; then nothing was written.
+    """
+    is_charged = ending.failure not in REFUNDED
+    leaving = _leaving(target, is_charged, values) if values else _just_leaving(target, is_charged)
+    attempt = {
+        "task": task_id,
+        "its_epoch": epoch,
+        "its_outcome": ending.outcome,
+        "its_failure": ending.failure,
+        "its_error": ending.error,
+    }
+    left = session.execute(leaving, attempt).one_or_none()
+    if left is None:
+        return False
+    if ending.failure is not None:
+        note_failure(session, left.worker, ending.failure)
+    return True
 
 
-@cache
-def _leaving(target: TaskState) -> ReturningUpdate[tuple[int]]:
-    return (
+def _leaving(
+    target: TaskState, is_charged: bool, values: Mapping[str, Any]
+) -> sa.Select[tuple[int, str]]:
+    """The task first, since everything else asks whether it has left; then what it brings along."""
+    left = (
         sa.update(TASKS)
         .where(
             TASKS.c.id == sa.bindparam("task"),
@@ -56,9 +87,41 @@ def _leaving(target: TaskState) -> ReturningUpdate[tuple[int]]:
             queued_at=NOW if target is TaskState.QUEUED else TASKS.c.queued_at,
             ended_at=NOW if target.is_terminal else None,
             seconds=sa.extract("epoch", NOW - TASKS.c.started_at),
+            **values,
         )
-        .returning(TASKS.c.id)
+        .returning(TASKS.c.id, TASKS.c.owner, TASKS.c.seconds)
+        .cte("left_running")
     )
+    has_left = sa.exists().select_from(left)
+    closed = (
+        sa.update(ATTEMPTS)
+        .where(
+            ATTEMPTS.c.task_id == sa.bindparam("task"),
+            ATTEMPTS.c.epoch == sa.bindparam("its_epoch"),
+            has_left,
+        )
+        .values(
+            ended_at=NOW,
+            outcome=sa.bindparam("its_outcome"),
+            error_class=sa.bindparam("its_failure"),
+            error=sa.bindparam("its_error"),
+        )
+        .returning(ATTEMPTS.c.worker)
+        .cte("closed")
+    )
+    lease = sa.delete(TASK_LEASES).where(TASK_LEASES.c.task_id == sa.bindparam("task"), has_left)
+    besides = [lease.cte("lease")]
+    if is_charged:
+        besides.append(charging(left).cte("charged"))
+    if target is TaskState.SUCCEEDED:
+        besides.append(ending_streaks(closed).cte("streak"))
+    worker = sa.select(closed.c.worker).scalar_subquery().label("worker")
+    return sa.select(left.c.id, worker).add_cte(*besides)
+
+
+@cache
+def _just_leaving(target: TaskState, is_charged: bool) -> sa.Select[tuple[int, str]]:
+    return _leaving(target, is_charged, {})
 
 
 def renew_epoch(session: Session, task_id: int) -> None:
@@ -66,24 +129,6 @@ def renew_epoch(session: Session, task_id: int) -> None:
     session.execute(
         sa.update(TaskRow).where(TaskRow.id == task_id).values(epoch=sa.func.nextval("fence"))
     )
-
-
-def close_attempt(
-    session: Session,
-    task_id: int,
-    epoch: int,
-    outcome: str,
-    failure: FailureClass | None = None,
-    error: str | None = None,
-) -> None:
-    """Write how the attempt under ``epoch`` ended, drop its lease, charge its owner if due."""
-    ending = {"outcome": outcome, "error_class": failure, "error": error}
-    attempt = {"task": task_id, "its_epoch": epoch}
-    worker = session.scalars(_CLOSE_ATTEMPT, attempt | ending).one()
-    if outcome != "stopped":
-        note_outcome(session, worker, failure)
-    if failure not in REFUNDED:
-        charge(session, task_id)
 
 
 def evict(session: Session, task_ids: sa.Select[int]) -> None:
@@ -137,11 +182,11 @@ def lose(session: Session, task_id: int, epoch: int, reason: str, *, max_lost: i
         task_id,
         epoch,
         target,
+        Ending("lost", FailureClass.LOST, reason),
         lost=row.lost + 1,
         error_class=FailureClass.LOST.value,
         error=reason,
     )
     renew_epoch(session, task_id)
-    close_attempt(session, task_id, epoch, "lost", FailureClass.LOST, reason)
     end_or_wait(session, task_id, target, error=reason)
     return True

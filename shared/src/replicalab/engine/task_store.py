@@ -33,12 +33,15 @@ from replicalab.engine.claiming import take
 from replicalab.engine.damages import note_damage, note_whole
 from replicalab.engine.failures import POLICIES, FailureClass
 from replicalab.engine.journal import Journal
+from replicalab.engine.moves import Ending
 from replicalab.engine.versions import Claimant, KindVersions
 from replicalab.engine.waiting import next_waiting
 from replicalab.storage.checkpoints import Checkpoint
 
 _NEW_ARTIFACTS = insert(ARTIFACTS).on_conflict_do_nothing()
 _NEW_MEASUREMENTS = sa.insert(MEASUREMENTS)
+
+_SUCCEEDED, _STOPPED = Ending("succeeded"), Ending("stopped")
 
 _MOST_UNREADABLE = 1000
 """So many tasks that it cannot read a worker passes over; further ones are only refused again."""
@@ -159,10 +162,9 @@ class TaskStore:
         outputs: Sequence[NamedArtifact],
         measurements: Sequence[Measurement],
     ) -> bool:
-        if not moves.leave_running(session, task_id, epoch, TaskState.SUCCEEDED):
+        if not moves.leave_running(session, task_id, epoch, TaskState.SUCCEEDED, _SUCCEEDED):
             return False
         journal = Journal(wakes_scheduler=True)  # a worker has become free
-        moves.close_attempt(session, task_id, epoch, "succeeded")
         _store_outputs(session, task_id, outputs, measurements)
         note_whole(session, {output.ref.sha256 for output in outputs})
         journal.task(task_id, TaskState.SUCCEEDED)
@@ -189,13 +191,13 @@ class TaskStore:
                 task_id,
                 epoch,
                 target,
+                Ending("failed", failure, error),
                 failures=failures,
                 error_class=failure.value,
                 error=error,
                 not_before=NOW + delay if target is TaskState.RETRY_WAIT else None,
             )
             if moved:
-                moves.close_attempt(session, task_id, epoch, "failed", failure, error)
                 moves.end_or_wait(session, task_id, target, error=error)
             return moved
 
@@ -210,9 +212,8 @@ class TaskStore:
             if cancelled is None:
                 return False
             target = TaskState.CANCELLED if cancelled else TaskState.QUEUED
-            moved = moves.leave_running(session, task_id, epoch, target)
+            moved = moves.leave_running(session, task_id, epoch, target, _STOPPED)
             if moved:
-                moves.close_attempt(session, task_id, epoch, "stopped")
                 moves.end_or_wait(session, task_id, target)
             return moved
 

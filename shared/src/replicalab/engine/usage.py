@@ -1,7 +1,6 @@
 """What users have used: charged when an attempt ends, refunded where the installation failed."""
 
 from collections.abc import Sequence
-from functools import cache
 
 import sqlalchemy as sa
 from sqlalchemy.dialects.postgresql import Insert, insert
@@ -22,17 +21,10 @@ REFUNDED = frozenset({FailureClass.LOST, FailureClass.DEPENDENCY, FailureClass.R
 """Failures of the installation, not of the work: the user does not pay for them."""
 
 
-def charge(session: Session, task_id: int) -> None:
-    """Charge the attempt that has just ended to the task's owner."""
-    session.execute(_charge(), {"task": task_id})
-
-
-@cache
-def _charge() -> Insert:
-    seconds = sa.select(TASKS.c.owner, TASKS.c.seconds, TASKS.c.seconds).where(
-        TASKS.c.id == sa.bindparam("task")
-    )
-    new = insert(USAGE).from_select(["owner", "total_seconds", "decayed_seconds"], seconds)
+def charging(attempts: sa.FromClause) -> Insert:
+    """What charges ``attempts``, with their ``seconds``, to the ``owner`` of each."""
+    used = sa.select(attempts.c.owner, attempts.c.seconds, attempts.c.seconds)
+    new = insert(USAGE).from_select(["owner", "total_seconds", "decayed_seconds"], used)
     return new.on_conflict_do_update(
         index_elements=[USAGE.c.owner],
         set_={

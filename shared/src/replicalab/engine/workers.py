@@ -37,11 +37,6 @@ ELSEWHERE_MINUTES = 10
 """How long a task that failed on one node waits for another."""
 
 _BLAMED = frozenset({FailureClass.LOST, FailureClass.RESOURCE})
-_END_OF_STREAK = (
-    sa.update(WORKERS)
-    .where(WORKERS.c.node == sa.bindparam("of_node"), WORKERS.c.streak > 0)
-    .values(streak=0)
-)
 _log = logging.getLogger(__name__)
 
 
@@ -105,13 +100,17 @@ def may_run_elsewhere(worker: str) -> sa.ColumnElement[bool]:
     return sa.and_(failed_here, has_other, is_fresh)
 
 
-def note_outcome(session: Session, worker: str, failure: FailureClass | None) -> None:
-    """Count what became of an attempt; the third loss in a row may end the node's service."""
-    node = node_of(worker)
+def ending_streaks(succeeded: sa.FromClause) -> sa.Update:
+    """What makes the node of the one ``worker`` in ``succeeded`` trusted again."""
+    node = sa.select(sa.func.regexp_replace(succeeded.c.worker, ":[^:]*$", "")).scalar_subquery()
+    return sa.update(WORKERS).where(WORKERS.c.node == node, WORKERS.c.streak > 0).values(streak=0)
+
+
+def note_failure(session: Session, worker: str, failure: FailureClass) -> None:
+    """Count a loss that may be the node's fault; the third in a row may end its service."""
     if failure not in _BLAMED:
-        if failure is None:
-            session.execute(_END_OF_STREAK, {"of_node": node})
         return
+    node = node_of(worker)
     row = session.execute(
         sa.update(WorkerRow)
         .where(WorkerRow.node == node)
