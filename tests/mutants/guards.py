@@ -65,8 +65,9 @@ MUTANTS = (
     Mutant(
         "two dispatchers take different tasks (SKIP LOCKED)",
         ENGINE / "waiting.py",
-        ".with_for_update(skip_locked=True)",
-        "",
+        '        .limit(sa.bindparam("number", type_=sa.Integer))\n'
+        "        .with_for_update(skip_locked=True)\n",
+        '        .limit(sa.bindparam("number", type_=sa.Integer))\n',
         "tests/integration/engine/test_dispatch.py",
     ),
     Mutant(

@@ -1,19 +1,20 @@
 """How PostgreSQL reads tasks for those who look: by the indexes of what waits, never by all."""
 
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
 import pytest
 import sqlalchemy as sa
+from sqlalchemy.orm import Session
 
 from replicalab.db.database import Database
 from replicalab.domain.tasks import Queue
 from replicalab.engine.dispatcher import Dispatcher
 from replicalab.engine.doorbells import Doorbells, celery_app
 from replicalab.engine.task_store import TaskStore
-from tests.integration.engine.conftest import LEASE_SECONDS, MAX_LOST, Lab
+from tests.integration.engine.conftest import LEASE_SECONDS, MAX_LOST, STUDY, Lab
 
 pytestmark = pytest.mark.integration
 TASKS = 3000
@@ -21,6 +22,16 @@ ALL_WAIT = TASKS
 FEW_WAIT = 10
 
 SCAN = re.compile(r"Scan (?:using|on) (ix_tasks_\w+|pk_tasks|tasks)\b")
+WALK = re.compile(
+    r"^ *(?:-> +)?(?:Seq Scan|Index(?: Only)? Scan using \w+) on (\w+).*$(?!\n +Index Cond)",
+    re.MULTILINE,
+)
+"""A table that is read from end to end."""
+
+NODES = {"installation", "workers"}
+"""Tables with a row, or one per machine."""
+
+PARAMETER = re.compile(r"%\((\w+)\)s")
 Statements = list[tuple[str, Any]]
 
 
@@ -64,35 +75,61 @@ def overheard(database: Database) -> Iterator[Statements]:
         sa.event.remove(database.engine, "before_cursor_execute", note)
 
 
-def readings_of_tasks(database: Database, ask: Callable[[], object]) -> set[str]:
-    """By which indexes the questions of ``ask`` read the table of tasks; its name is all of it."""
-    with overheard(database) as statements:
-        ask()
-    readings: set[str] = set()
+def readings(plans: Iterable[str]) -> set[str]:
+    """By which indexes the table of tasks is read; its name is all of it."""
+    return {reading for plan in plans for reading in SCAN.findall(plan)}
+
+
+def plans_of(database: Database, statements: Statements) -> list[str]:
+    """How PostgreSQL answers the questions in ``statements`` with their parameters."""
     with database.transaction() as session:
-        for statement, parameters in statements:
-            if statement.lstrip().startswith(("SELECT", "WITH")):
-                explain = session.connection().exec_driver_sql(f"EXPLAIN {statement}", parameters)
-                readings.update(*(SCAN.findall(line) for line in explain.scalars()))
-    return readings
+        return [
+            explain(session, f"EXPLAIN {statement}", parameters)
+            for statement, parameters in statements
+            if statement.lstrip().startswith(("SELECT", "WITH"))
+        ]
+
+
+def plans_for_all(database: Database, statements: Statements) -> list[str]:
+    """How PostgreSQL answers ``statements`` whatever their parameters, as it plans them once."""
+    with database.transaction() as session:
+        return [
+            explain(session, f"EXPLAIN (GENERIC_PLAN) {numbered(statement)}")
+            for statement in dict.fromkeys(asked for asked, _ in statements)
+            if statement.lstrip().startswith(("SELECT", "WITH", "UPDATE", "INSERT"))
+        ]
+
+
+def explain(session: Session, question: str, parameters: Any = None) -> str:
+    return "\n".join(session.connection().exec_driver_sql(question, parameters).scalars())
+
+
+def numbered(statement: str) -> str:
+    """The statement with its parameters as PostgreSQL writes them; the driver sees none."""
+    names = list(dict.fromkeys(PARAMETER.findall(statement)))
+    return PARAMETER.sub(lambda found: f"${names.index(found[1]) + 1}", statement)
+
+
+@contextmanager
+def planning_once(lab: Lab) -> Iterator[tuple[Database, TaskStore]]:
+    """The database as a worker reaches it."""
+    url = lab.database.engine.url.render_as_string(hide_password=False)
+    database = Database(url, plans_once=True)
+    try:
+        yield database, TaskStore(database, lease_seconds=LEASE_SECONDS, max_lost=MAX_LOST)
+    finally:
+        database.close()
 
 
 @pytest.mark.parametrize("waiting", [ALL_WAIT, FEW_WAIT])
 @pytest.mark.parametrize("is_at_work", [True, False])
 def test_a_worker_looks_at_what_waits_only(lab: Lab, waiting: int, *, is_at_work: bool) -> None:
     add_tasks(lab, waiting=waiting)
-    url = lab.database.engine.url.render_as_string(hide_password=False)
-    planning_once = Database(url, plans_once=True)
-    store = TaskStore(planning_once, lease_seconds=LEASE_SECONDS, max_lost=MAX_LOST)
-    found: list[int | None] = []
-
-    def look() -> None:
-        found.append(store.next_queued(Queue.WORKER, "node:1", is_at_work=is_at_work))
-
-    readings = readings_of_tasks(planning_once, look)
-    planning_once.close()
-    assert found == [TASKS - waiting + 1]
-    assert readings - {"ix_tasks_under_way"} == {"ix_tasks_waiting"}
+    with planning_once(lab) as (database, store), overheard(database) as statements:
+        found = store.next_queued(Queue.WORKER, "node:1", is_at_work=is_at_work)
+        plans = plans_for_all(database, statements[:])
+    assert found == TASKS - waiting + 1
+    assert readings(plans) - {"ix_tasks_under_way"} == {"ix_tasks_waiting"}
 
 
 @pytest.mark.parametrize("waiting", [ALL_WAIT, FEW_WAIT])
@@ -100,5 +137,16 @@ def test_a_dispatcher_looks_at_what_waits_only(lab: Lab, valkey_url: str, waitin
     add_tasks(lab, waiting=waiting)
     doorbells = Doorbells(celery_app(valkey_url))
     dispatcher = Dispatcher(lab.database, doorbells, redispatch_seconds=LEASE_SECONDS)
-    readings = readings_of_tasks(lab.database, dispatcher.dispatch)
-    assert readings == {"ix_tasks_waiting", "ix_tasks_under_way"}
+    with overheard(lab.database) as statements:
+        dispatcher.dispatch()
+    plans = plans_of(lab.database, statements)
+    assert readings(plans) == {"ix_tasks_waiting", "ix_tasks_under_way"}
+
+
+def test_claims_and_endings_find_everything_by_its_key(lab: Lab) -> None:
+    lab.experiments.submit(STUDY, owner="ann", idempotency_key=None)
+    with planning_once(lab) as (database, store), overheard(database) as statements:
+        lab.tasks = store
+        assert lab.run_everything()
+        plans = plans_for_all(database, statements[:])
+    assert {table for plan in plans for table in WALK.findall(plan)} <= NODES

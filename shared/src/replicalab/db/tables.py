@@ -68,10 +68,10 @@ def not_among(column: sa.Column[Any], name: str) -> sa.ColumnElement[bool]:
 
 
 def found_by(column: sa.Column[Any], keys: sa.Select[Any]) -> sa.ColumnElement[bool]:
-    """Whether ``column``, which has an index, is one of ``keys``: these are looked up first.
+    """Whether ``column``, which has an index, is one of ``keys``, which are found first.
 
-    From an IN or a join PostgreSQL makes a walk through the whole table where it believes that
-    to be small, and a worker keeps the plan that it made on its first day.
+    Out of an IN or a join PostgreSQL may make a walk through the whole table while it takes that to
+    be small, and who plans a statement once keeps to it when the table has grown.
     """
     return column == sa.any_(sa.func.array(keys.scalar_subquery()))
 

@@ -11,7 +11,15 @@ import sqlalchemy as sa
 from sqlalchemy.orm import Session
 
 from replicalab.db.models import NOW, ExperimentRow, TaskRow
-from replicalab.db.tables import EXPERIMENT_TASKS, EXPERIMENTS, TASK_EDGES, TASKS, among, constant, found_by
+from replicalab.db.tables import (
+    EXPERIMENT_TASKS,
+    EXPERIMENTS,
+    TASK_EDGES,
+    TASKS,
+    among,
+    constant,
+    found_by,
+)
 from replicalab.domain.states import ExperimentState, TaskState, experiment_state
 from replicalab.engine.journal import Journal
 
@@ -21,7 +29,10 @@ DOOMED = (TaskState.FAILED, TaskState.CANCELLED, TaskState.UPSTREAM_FAILED)
 _BLOCKED_CHILDREN = (
     sa.select(TASKS.c.id)
     .where(
-        found_by(TASKS.c.id, sa.select(TASK_EDGES.c.child_id).where(among(TASK_EDGES.c.parent_id, "parents"))),
+        found_by(
+            TASKS.c.id,
+            sa.select(TASK_EDGES.c.child_id).where(among(TASK_EDGES.c.parent_id, "parents")),
+        ),
         TASKS.c.state == constant(TaskState.BLOCKED),
     )
     .order_by(TASKS.c.id)
@@ -38,16 +49,14 @@ _ONE_PARENT_LESS = (
     )
     .returning(TASKS.c.id, TASKS.c.state)
 )
+_NEEDING = sa.select(EXPERIMENT_TASKS.c.experiment_id).where(
+    among(EXPERIMENT_TASKS.c.task_id, "tasks")
+)
 _LIVING_EXPERIMENTS = (
     sa.select(EXPERIMENTS.c.id, EXPERIMENTS.c.state)
     .where(
         EXPERIMENTS.c.ended_at.is_(None),
-        found_by(
-            EXPERIMENTS.c.id,
-            sa.select(EXPERIMENT_TASKS.c.experiment_id).where(
-                among(EXPERIMENT_TASKS.c.task_id, "tasks")
-            )
-        ),
+        found_by(EXPERIMENTS.c.id, _NEEDING),
     )
     .order_by(EXPERIMENTS.c.id)
     .with_for_update()

@@ -7,7 +7,7 @@ from sqlalchemy.dialects.postgresql import Insert, insert
 from sqlalchemy.orm import Session
 
 from replicalab.db.models import NOW, TaskRow, UsageRow
-from replicalab.db.tables import TASKS, USAGE
+from replicalab.db.tables import USAGE
 from replicalab.domain.resources import UsageRead
 from replicalab.engine.failures import FailureClass
 from replicalab.engine.fairness import HALF_LIFE_SECONDS

@@ -103,13 +103,42 @@ def next_waiting(
         is_at_work: Tasks that were rung for come first, in the order of their doorbells; else
             last, since they may be on their way to another worker.
     """
-    rung_for, but = _rung_for(queue, claimant), {"left": list(left)}
-    if is_at_work and (rung := session.scalar(rung_for, but)) is not None:
-        return rung
+    but = {"left": list(left)}
+    if is_at_work and (next_one := session.scalar(_next_at_work(queue, claimant), but)) is not None:
+        return next_one
     fair = take_fairly(session, queue, 1, claimant, left)
     if fair or is_at_work:
         return fair[0] if fair else None
-    return session.scalar(rung_for, but)
+    return session.scalar(_rung_for(queue, claimant), but)
+
+
+@cache
+def _next_at_work(queue: Queue, claimant: Claimant) -> sa.Select[int | None]:
+    """The task that was rung for first, else the oldest one where there is nobody to be fair to.
+
+    One question in place of three, for workers whose tasks are short.
+    """
+    oldest = (
+        _queued(queue, claimant)
+        .add_columns(TASKS.c.priority, TASKS.c.owner)
+        .where(TASKS.c.dispatched_at.is_(None), not_among(TASKS.c.id, "left"))
+        .order_by(TASKS.c.priority, TASKS.c.owner, TASKS.c.id)
+        .limit(1)
+        .with_for_update(skip_locked=True)
+        .subquery("oldest")
+    )
+    other = TASKS.alias("other")
+    has_rival = sa.exists().where(
+        other.c.queue == queue,
+        other.c.state == constant(TaskState.QUEUED),
+        ~other.c.held,
+        other.c.dispatched_at.is_(None),
+        other.c.priority == oldest.c.priority,
+        other.c.owner > oldest.c.owner,  # the oldest is the first owner's
+    )
+    lone = sa.select(oldest.c.id).where(~has_rival)
+    rung_for = _rung_for(queue, claimant)
+    return sa.select(sa.func.coalesce(rung_for.scalar_subquery(), lone.scalar_subquery()))
 
 
 @cache
