@@ -5,7 +5,8 @@
 
 ``tasks`` runs tasks without work from submission to their end, through scheduler, broker, worker,
 child process and PostgreSQL, against Celery alone on the same broker (``plain_celery.py``).
-``queue`` measures what a scheduler pays to release four tasks while many wait.
+``queue`` measures what a scheduler pays to release four tasks, and to look for damage, while many
+wait.
 """
 
 import argparse
@@ -31,6 +32,7 @@ from replicalab.domain.states import TaskState
 from replicalab.domain.tasks import PrepareDataset, Queue
 from replicalab.engine.dispatcher import Dispatcher
 from replicalab.engine.doorbells import Doorbells, celery_app
+from replicalab.engine.reconciler import Reconciler
 from replicalab.engine.submission import Submission
 from replicalab.planning.builder import PlanBuilder
 from replicalab.settings import LocalStoreSettings
@@ -46,6 +48,7 @@ NOTHING = "plain.do_nothing"
 
 OWNERS = 50
 RELEASES = 40
+PASSES = 20
 ROWS_OF_A_STATEMENT = 50_000
 """What a statement adds well within its time."""
 
@@ -173,27 +176,32 @@ def celery_contestant(servers: LabServers, name: str, results_url: str) -> Calla
 
 
 def measure_queue(arguments: argparse.Namespace) -> None:
-    """What releasing costs while so many tasks wait."""
+    """What a scheduler's two duties cost while so many tasks wait."""
     rows = []
-    medians: list[float] = []
+    first_medians: dict[str, float] = {}
     with lab_servers() as servers:
         database = Database(servers.database_url, pool_size=2)
         doorbells = Doorbells(celery_app(servers.broker_url))
         dispatcher = Dispatcher(database, doorbells, redispatch_seconds=3600)
         for waiting in arguments.waiting:
             let_wait(database, waiting)
-            seconds = releases(database, dispatcher, servers.broker_url)
-            medians.append(statistics.median(seconds))
-            rows.append(
-                [
-                    f"{waiting:,}",
-                    str(len(seconds)),
-                    f"{1e3 * medians[-1]:.2f}",
-                    f"{1e3 * min(seconds):.2f}-{1e3 * max(seconds):.2f}",
-                    f"{medians[-1] / medians[0]:.2f}",
-                ]
-            )
-    print_table(["waiting tasks", "n", "ms a release of four", "spread", "growth"], rows)
+            passes = of_reconciler(database)
+            released = releases(database, dispatcher, servers.broker_url)
+            for duty, seconds in (("release of four", released), ("pass that heals", passes)):
+                median = statistics.median(seconds)
+                growth = median / first_medians.setdefault(duty, median)
+                spread = f"{1e3 * min(seconds):.2f}-{1e3 * max(seconds):.2f}"
+                rows.append(
+                    [
+                        f"{waiting:,}",
+                        duty,
+                        str(len(seconds)),
+                        f"{1e3 * median:.2f}",
+                        spread,
+                        f"{growth:.2f}",
+                    ]
+                )
+    print_table(["waiting tasks", "duty", "n", "ms", "spread", "growth"], rows)
 
 
 def let_wait(database: Database, number: int) -> None:
@@ -201,8 +209,10 @@ def let_wait(database: Database, number: int) -> None:
     with database.transaction() as session:
         there = session.scalar(sa.select(sa.func.count()).select_from(TaskRow)) or 0
     for first in range(there + 1, number + 1, ROWS_OF_A_STATEMENT):
-        add_waiting(database, first, min(first + ROWS_OF_A_STATEMENT - 1, number))
-    tidy(database, "tasks")
+        last = min(first + ROWS_OF_A_STATEMENT - 1, number)
+        add_waiting(database, first, last)
+        add_studies(database, first, last)
+    tidy(database, "tasks, experiments, experiment_tasks")
 
 
 def add_waiting(database: Database, first: int, last: int) -> None:
@@ -222,6 +232,48 @@ def add_waiting(database: Database, first: int, last: int) -> None:
             ),
             {"owners": OWNERS, "first": first, "last": last},
         )
+
+
+def add_studies(database: Database, first: int, last: int) -> None:
+    """Experiments that need tasks number ``first`` to ``last``, some hundred each."""
+    with database.transaction() as session:
+        session.execute(
+            sa.text(
+                """
+                WITH studies AS (
+                    INSERT INTO experiments (id, project_id, owner, name, kind, spec, state,
+                                             reused_tasks, priority)
+                    SELECT gen_random_uuid(), :project, 'user ' || n % :owners, 'waits ' || n,
+                           'study', '{}', 'queued', 0, 2
+                    FROM generate_series(:first ::int / :size, :last ::int / :size) AS n
+                    RETURNING id, name)
+                INSERT INTO experiment_tasks (experiment_id, task_id, position, reused)
+                SELECT studies.id, tasks.id, tasks.id % :size, false
+                FROM tasks JOIN studies ON studies.name = 'waits ' || tasks.id / :size
+                WHERE tasks.id BETWEEN :first AND :last
+                """
+            ),
+            {
+                "project": DEFAULT_PROJECT_ID,
+                "owners": OWNERS,
+                "size": TASKS_OF_A_STUDY,
+                "first": first,
+                "last": last,
+            },
+        )
+
+
+def of_reconciler(database: Database) -> list[float]:
+    """Seconds of each pass of the reconciler, which finds nothing to do."""
+    reconciler = Reconciler(database, lease_seconds=60, max_lost=3)
+    seconds = []
+    for number in range(PASSES + 1):
+        began = time.perf_counter()
+        moved = reconciler.reconcile()
+        if number > 0:
+            seconds.append(time.perf_counter() - began)
+        assert not any(moved.values()), moved
+    return seconds
 
 
 def releases(database: Database, dispatcher: Dispatcher, broker_url: str) -> list[float]:

@@ -49,6 +49,13 @@ MUTANTS = (
         TASKS,
     ),
     Mutant(
+        "a stale ending leaves the lease to whoever holds it",
+        ENGINE / "moves.py",
+        'where(TASK_LEASES.c.task_id == sa.bindparam("task"), has_left)',
+        'where(TASK_LEASES.c.task_id == sa.bindparam("task"))',
+        TASKS,
+    ),
+    Mutant(
         "a lost task gets a new epoch",
         ENGINE / "moves.py",
         '.values(epoch=sa.func.nextval("fence"))',

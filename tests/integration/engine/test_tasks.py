@@ -73,7 +73,7 @@ def test_parents_that_end_at_the_same_time_release_their_child_once(lab: Lab) ->
     shards = [lab.must_claim(f"w{n}") for n in range(4)]
     with ThreadPoolExecutor(4) as pool:
         assert all(pool.map(lab.complete, shards))
-    assert lab.reconciler.queue_unblocked() == 0
+    assert lab.reconciler.reconcile()["stuck-blocked"] == 0
     assert lab.run_everything()[-1] is TaskKind.REPORT
 
 
@@ -102,6 +102,7 @@ def test_a_silent_worker_loses_its_task_and_cannot_complete_it(
     assert not lab.complete(stale)
     assert not lab.tasks.fail(stale.id, stale.epoch, FailureClass.BUG, "late")
     assert not lab.tasks.stop(stale.id, stale.epoch)
+    assert lab.tasks.beat(fresh.id, fresh.epoch, 0.5, "") is BeatAnswer.GO_ON
     assert lab.complete(fresh)
     assert lab.attempts(fresh.id) == ["lost", "succeeded"]
 

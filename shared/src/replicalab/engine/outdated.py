@@ -46,18 +46,22 @@ def note_versions(session: Session) -> int:
     return len(rows)
 
 
-def end_outdated(session: Session) -> Sequence[int]:
+def end_outdated(session: Session, part: range) -> Sequence[int]:
     """End tasks that wait for a version of their kind that nobody makes any more.
 
     Every worker of their queue that is alive has moved on. Asked for again, the work is planned
     anew; what is done already is found under the keys that have not changed.
+
+    Args:
+        session: Whose transaction it is.
+        part: Ids of the tasks that are looked at.
 
     Returns:
         Ids of the tasks that have failed.
     """
     ended = session.execute(
         sa.update(TaskRow)
-        .where(TaskRow.id.in_(_outdated()))
+        .where(TaskRow.id.in_(_outdated(part)))
         .values(
             state=TaskState.FAILED,
             ended_at=NOW,
@@ -83,11 +87,12 @@ def end_outdated(session: Session) -> Sequence[int]:
     return [row.id for row in ended]
 
 
-def _outdated() -> sa.Select[int]:
+def _outdated(part: range) -> sa.Select[int]:
     waited = NOW - sa.func.make_interval(0, 0, 0, 0, 0, OUTDATED_MINUTES)
     return (
         sa.select(TaskRow.id)
         .where(
+            TaskRow.id.between(part[0], part[-1]),
             TaskRow.state == TaskState.QUEUED,
             TaskRow.kind_version < _present_version(),
             TaskRow.queued_at < waited,
