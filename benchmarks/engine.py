@@ -221,12 +221,12 @@ def add_waiting(database: Database, first: int, last: int) -> None:
         session.execute(
             sa.text(
                 """
-                INSERT INTO tasks (key, generation, kind, kind_version, queue, params, inputs, work, owner,
-                                   priority, held, state, unmet, attempts, lost, failures, epoch,
-                                   cancel_requested, queued_at, dispatches)
+                INSERT INTO tasks (key, generation, kind, kind_version, queue, params, inputs,
+                                   work, owner, priority, held, state, unmet, attempts, lost,
+                                   failures, epoch, cancel_requested, queued_at, dispatches)
                 SELECT encode(sha256(('waits ' || n)::text::bytea), 'hex'), 1, 'prepare-dataset',
-                       1, 'worker', '{}', '[]', 1, 'user ' || n % :owners, 2, false, 'queued', 0, 0, 0,
-                       0, 0, false, rl_now(), 0
+                       1, 'worker', '{}', '[]', 1, 'user ' || n % :owners, 2, false, 'queued', 0,
+                       0, 0, 0, 0, false, rl_now(), 0
                 FROM generate_series(:first ::int, :last ::int) AS n
                 """
             ),
