@@ -13,6 +13,7 @@ from replicalab.db.database import Database
 from replicalab.domain.tasks import Queue
 from replicalab.engine.dispatcher import Dispatcher
 from replicalab.engine.doorbells import Doorbells, celery_app
+from replicalab.engine.progress import Speeds
 from replicalab.engine.task_store import TaskStore
 from tests.integration.engine.conftest import LEASE_SECONDS, MAX_LOST, STUDY, Lab
 
@@ -21,9 +22,9 @@ TASKS = 3000
 ALL_WAIT = TASKS
 FEW_WAIT = 10
 
-SCAN = re.compile(r"Scan (?:using|on) (ix_tasks_\w+|pk_tasks|tasks)\b")
+SCAN = re.compile(r"Scan (?:Backward )?(?:using|on) (ix_tasks_\w+|pk_tasks|tasks)\b")
 WALK = re.compile(
-    r"^ *(?:-> +)?(?:Seq Scan|Index(?: Only)? Scan using \w+) on (\w+).*$(?!\n +Index Cond)",
+    r"^ *(?:-> +)?(?:Seq Scan|Index(?: Only)? Scan (?:Backward )?using \w+) on (\w+).*$(?!\n +Index Cond)",
     re.MULTILINE,
 )
 """A table that is read from end to end."""
@@ -55,7 +56,9 @@ def add_tasks(lab: Lab, *, waiting: int) -> None:
         session.execute(sa.text(rows), {"tasks": TASKS})
     with lab.database.reading() as connection:
         connection.execute(sa.text("ANALYZE tasks"))
-    ended = "UPDATE tasks SET state = 'succeeded', ended_at = rl_now() WHERE id <= :last"
+    ended = (
+        "UPDATE tasks SET state = 'succeeded', ended_at = rl_now(), seconds = 1 WHERE id <= :last"
+    )
     with lab.database.transaction() as session:
         session.execute(sa.text(ended), {"last": TASKS - waiting})
 
@@ -141,6 +144,26 @@ def test_a_dispatcher_looks_at_what_waits_only(lab: Lab, valkey_url: str, waitin
         dispatcher.dispatch()
     plans = plans_of(lab.database, statements)
     assert readings(plans) == {"ix_tasks_waiting", "ix_tasks_under_way"}
+
+
+def test_the_latest_that_ended_are_found_behind_many_that_wait(lab: Lab, valkey_url: str) -> None:
+    add_tasks(lab, waiting=TASKS // 2)
+    with lab.database.reading() as connection:
+        connection.execute(sa.text("UPDATE tasks SET owner = 'bob' WHERE id % 2 = 0"))
+        connection.execute(sa.text("CLUSTER tasks USING pk_tasks"))  # as if nothing had moved
+        connection.execute(sa.text("ANALYZE tasks"))
+    doorbells = Doorbells(celery_app(valkey_url))
+    dispatcher = Dispatcher(lab.database, doorbells, redispatch_seconds=LEASE_SECONDS)
+    with overheard(lab.database) as statements:
+        dispatcher.dispatch()  # two owners: it asks how long tasks take
+        with lab.database.reading() as connection:
+            Speeds().measured(connection)
+    looked_at = readings(plans_of(lab.database, statements))
+    assert looked_at - {"ix_tasks_under_way"} == {
+        "ix_tasks_pace",
+        "ix_tasks_speed",
+        "ix_tasks_waiting",
+    }
 
 
 def test_claims_and_endings_find_everything_by_its_key(lab: Lab) -> None:

@@ -76,5 +76,16 @@ def found_by(column: sa.Column[Any], keys: sa.Select[Any]) -> sa.ColumnElement[b
     return column == sa.any_(sa.func.array(keys.scalar_subquery()))
 
 
+def as_range(
+    columns: sa.ColumnElement[Any], value: sa.ColumnElement[Any]
+) -> sa.ColumnElement[bool]:
+    """Whether ``columns`` equal ``value``, for a question in the order of ``columns`` and the id.
+
+    Only their own index can answer that. Of an equality PostgreSQL knows that it leaves the order
+    of the id alone, and may walk along the primary key, through all that is something else.
+    """
+    return sa.and_(columns >= value, columns <= value)
+
+
 def _list(column: sa.Column[Any], name: str) -> sa.BindParameter[Any]:
     return sa.bindparam(name, type_=sa.ARRAY(column.type))

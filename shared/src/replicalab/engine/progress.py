@@ -10,7 +10,14 @@ import sqlalchemy as sa
 from sqlalchemy.dialects.postgresql import aggregate_order_by
 
 from replicalab.db.database import Asks
-from replicalab.db.tables import EXPERIMENT_TASKS, EXPERIMENTS, TASK_LEASES, TASKS, constant
+from replicalab.db.tables import (
+    EXPERIMENT_TASKS,
+    EXPERIMENTS,
+    TASK_LEASES,
+    TASKS,
+    as_range,
+    constant,
+)
 from replicalab.domain.resources import Progress
 from replicalab.domain.states import TaskState
 from replicalab.domain.tasks import QUEUES, TaskKind
@@ -202,11 +209,11 @@ def _speed_of(kind: TaskKind) -> sa.Select[TaskKind, float | None]:
     latest = (
         sa.select(TASKS.c.seconds, TASKS.c.work)
         .where(
-            TASKS.c.kind == kind,
+            as_range(TASKS.c.kind, sa.literal(kind, TASKS.c.kind.type)),
             TASKS.c.state == constant(TaskState.SUCCEEDED),
             TASKS.c.seconds.is_not(None),  # imported ones ran elsewhere
         )
-        .order_by(TASKS.c.id.desc())
+        .order_by(TASKS.c.kind.desc(), TASKS.c.id.desc())
         .limit(_RECENT_TASKS)
         .subquery()
     )

@@ -14,7 +14,7 @@ import sqlalchemy as sa
 
 from replicalab.db.database import Asks
 from replicalab.db.models import TaskRow, UsageRow
-from replicalab.db.tables import TASKS, constant, not_among
+from replicalab.db.tables import TASKS, as_range, constant, not_among
 from replicalab.domain.states import TaskState
 from replicalab.domain.tasks import Queue
 from replicalab.engine.fairness import Lane, fair_turns
@@ -216,10 +216,7 @@ def _oldest_of(queue: Queue, claimant: Claimant | None) -> sa.Select[int]:
         _queued(queue, claimant)
         .where(
             TASKS.c.dispatched_at.is_(None),
-            # As a range and an order, which only the index of waiting tasks can serve: an equality
-            # lets PostgreSQL walk along the primary key instead, through all that is done.
-            lane >= wanted,
-            lane <= wanted,
+            as_range(lane, wanted),
             not_among(TASKS.c.id, "taken"),
         )
         .order_by(TASKS.c.priority, TASKS.c.owner, TASKS.c.id)
@@ -231,9 +228,12 @@ def _oldest_of(queue: Queue, claimant: Claimant | None) -> sa.Select[int]:
 def _task_seconds(session: Asks, queue: Queue) -> float:
     """Mean seconds of the latest tasks of the queue."""
     latest = (
-        sa.select(TaskRow.seconds)
-        .where(TaskRow.queue == queue, TaskRow.state == TaskState.SUCCEEDED)
-        .order_by(TaskRow.id.desc())
+        sa.select(TASKS.c.seconds)
+        .where(
+            as_range(TASKS.c.queue, sa.literal(queue, TASKS.c.queue.type)),
+            TASKS.c.state == constant(TaskState.SUCCEEDED),
+        )
+        .order_by(TASKS.c.queue.desc(), TASKS.c.id.desc())
         .limit(_RECENT_TASKS)
         .subquery()
     )
