@@ -24,7 +24,8 @@ FEW_WAIT = 10
 
 SCAN = re.compile(r"Scan (?:Backward )?(?:using|on) (ix_tasks_\w+|pk_tasks|tasks)\b")
 WALK = re.compile(
-    r"^ *(?:-> +)?(?:Seq Scan|Index(?: Only)? Scan (?:Backward )?using \w+) on (\w+).*$(?!\n +Index Cond)",
+    r"^ *(?:-> +)?(?:Seq Scan|Index(?: Only)? Scan (?:Backward )?using \w+) on (\w+).*$"
+    r"(?!\n +Index Cond)",
     re.MULTILINE,
 )
 """A table that is read from end to end."""
