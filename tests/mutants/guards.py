@@ -85,6 +85,13 @@ MUTANTS = (
         EXPERIMENTS,
     ),
     Mutant(
+        "a cancelled task that fails is not tried again",
+        ENGINE / "task_store.py",
+        "            if row.cancel_requested:\n                target = TaskState.CANCELLED\n",
+        "",
+        EXPERIMENTS,
+    ),
+    Mutant(
         "a claim without a lease is reaped as well (NULL lease)",
         ENGINE / "reconciler.py",
         "sa.func.coalesce(TaskLeaseRow.until, TaskRow.started_at + self._lease)",

@@ -84,7 +84,9 @@ class Model:
     def fail(self, task_id: int, failure: FailureClass) -> None:
         task, policy = self.tasks[task_id], POLICIES[failure]
         task.failures += 1
-        if task.failures <= policy.retries:
+        if task.cancel_requested:
+            self._end(task, TaskState.CANCELLED)
+        elif task.failures <= policy.retries:
             task.state = TaskState.RETRY_WAIT
             task.not_before = self.now + policy.delay_before(task.failures)
         else:

@@ -13,6 +13,7 @@ from replicalab.domain.priorities import Priority
 from replicalab.domain.resources import EventRead, ExperimentRead
 from replicalab.domain.specs import ExperimentSpec
 from replicalab.domain.states import ExperimentState, TaskState
+from replicalab.engine.failures import FailureClass
 from replicalab.engine.submission import Submission
 from replicalab.engine.task_store import BeatAnswer
 from replicalab.errors import (
@@ -127,6 +128,18 @@ def test_cancelling_ends_waiting_tasks_and_asks_running_ones_to_stop(lab: Lab) -
     assert lab.tasks.stop(task.id, task.epoch)
     assert set(lab.states().values()) == {TaskState.CANCELLED}
     assert lab.experiments.cancel(experiment.id).state is ExperimentState.CANCELLED
+
+
+@pytest.mark.parametrize("failure", [FailureClass.DEPENDENCY, FailureClass.INPUT])
+def test_a_task_that_fails_before_it_hears_of_the_cancellation_is_cancelled(
+    lab: Lab, failure: FailureClass
+) -> None:
+    experiment = submitted(lab)
+    task = lab.must_claim()
+    lab.experiments.cancel(experiment.id)
+    assert lab.tasks.fail(task.id, task.epoch, failure, "the store is down")
+    assert lab.states()[task.id] is TaskState.CANCELLED
+    assert lab.attempts(task.id) == ["failed"]
 
 
 def test_a_task_that_ends_before_it_hears_of_the_cancellation_counts(lab: Lab) -> None:

@@ -70,3 +70,12 @@ def test_what_waits_for_nothing_any_more_is_queued(lab: Lab) -> None:
     assert Healer(lab.database).heal()["stuck-blocked"] > 0
     lab.run_everything()
     assert set(lab.states().values()) == {TaskState.SUCCEEDED}
+
+
+@pytest.mark.usefixtures("studies")
+def test_what_waits_though_it_was_cancelled_ends(lab: Lab) -> None:
+    damage(lab, "UPDATE tasks SET cancel_requested = true WHERE state = 'queued'")
+    healer = Healer(lab.database)
+    assert healer.heal()["unwanted"] == STUDIES
+    assert set(lab.states().values()) == {TaskState.CANCELLED, TaskState.UPSTREAM_FAILED}
+    assert healer.heal()["unwanted"] == 0

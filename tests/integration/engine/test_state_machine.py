@@ -167,6 +167,18 @@ class Engine(RuleBasedStateMachine):
         assert experiments == {i: e.state for i, e in self.model.experiments.items()}
         assert len(successes) == len(set(successes))
 
+    @invariant()
+    def what_waits_is_needed(self) -> None:
+        needed = {
+            id(task)
+            for experiment in self.model.experiments.values()
+            if not experiment.state.is_terminal
+            for task in experiment.tasks
+        }
+        for task in self.model.tasks.values():
+            is_idle = not task.state.is_terminal and task.state is not TaskState.RUNNING
+            assert not is_idle or id(task) in needed
+
 
 class _Shift:
     """How far the database's clock runs ahead, for every transaction that begins."""

@@ -21,6 +21,7 @@ from replicalab.engine.journal import Journal
 from replicalab.engine.outdated import end_outdated
 
 _LIVING = [state for state in ExperimentState if not state.is_terminal]
+_WAITING = [TaskState.QUEUED, TaskState.RETRY_WAIT]
 _PARENTS = TASKS.alias("parents")
 
 
@@ -45,6 +46,7 @@ class Healer:
         part = self._next_tasks()
         return {
             "outdated": self._end_outdated(part),
+            "unwanted": self._end_unwanted(part),
             "stuck-blocked": self._queue_unblocked(part),
             "orphaned-blocked": self._end_orphans(part),
             "stale-experiments": self._refresh_stale(self._next_experiments()),
@@ -74,6 +76,32 @@ class Healer:
         """Tasks that no worker makes any more in their version end."""
         with self.database.transaction() as session:
             return len(end_outdated(session, part))
+
+    def _end_unwanted(self, part: range) -> int:
+        """Tasks that wait though they were to be cancelled, which no worker takes, end (T9)."""
+        unwanted = (
+            sa.select(TaskRow.id)
+            .where(_within(part), TaskRow.cancel_requested, TaskRow.state.in_(_WAITING))
+            .order_by(TaskRow.id)
+            .with_for_update(skip_locked=True)
+        )
+        with self.database.transaction() as session:
+            ended = list(
+                session.scalars(
+                    sa.update(TaskRow)
+                    .where(TaskRow.id.in_(unwanted))
+                    .values(state=TaskState.CANCELLED, ended_at=NOW, dispatched_at=None)
+                    .returning(TaskRow.id)
+                )
+            )
+            journal = Journal()
+            touched = list(ended)
+            for task_id in ended:
+                journal.task(task_id, TaskState.CANCELLED)
+                touched += endings.fail_descendants(session, journal, task_id)
+            endings.refresh_experiments(session, journal, touched)
+            journal.write(session)
+            return len(ended)
 
     def _queue_unblocked(self, part: range) -> int:
         """R3, R4: blocked tasks whose count of unfinished parents is wrong are put right."""

@@ -174,17 +174,23 @@ class TaskStore:
         return True
 
     def fail(self, task_id: int, epoch: int, failure: FailureClass, error: str) -> bool:
-        """Record a failed attempt (T5): retried while its class allows, else failed for good."""
+        """Record a failed attempt (T5): retried while its class allows, else failed for good.
+
+        One that was to be cancelled meanwhile is: nobody needs another attempt.
+        """
         policy = POLICIES[failure]
         with self._database.transaction() as session:
-            failures = session.scalar(
-                sa.select(TaskRow.failures + 1)
+            row = session.execute(
+                sa.select(TaskRow.failures, TaskRow.cancel_requested)
                 .where(TaskRow.id == task_id, TaskRow.epoch == epoch)
                 .with_for_update()
-            )
-            if failures is None:
+            ).one_or_none()
+            if row is None:
                 return False
+            failures = row.failures + 1
             target = TaskState.RETRY_WAIT if failures <= policy.retries else TaskState.FAILED
+            if row.cancel_requested:
+                target = TaskState.CANCELLED
             delay = sa.func.make_interval(0, 0, 0, 0, 0, 0, policy.delay_before(failures))
             moved = moves.leave_running(
                 session,
