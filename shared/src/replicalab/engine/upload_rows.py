@@ -79,7 +79,7 @@ def add(session: Session, row: UploadRow, life_seconds: float) -> UploadRow:
 def check_number(session: Session, owner_id: UUID) -> None:
     """Raise ``TooManyUploads`` where the user may have no more."""
     ids = session.scalars(
-        sa.select(UploadRow.id).where(_lives, UploadRow.owner_id == owner_id)
+        sa.select(UploadRow.id).where(_lives, UploadRow.owner_id == owner_id).order_by(UploadRow.id)
     ).all()
     if len(ids) >= MOST_OF_USER:
         raise TooManyUploads(
