@@ -1,4 +1,5 @@
 import json
+from functools import partial
 from itertools import combinations
 
 import numpy as np
@@ -23,6 +24,7 @@ from replicalab.domain.tasks import Reconstruct
 from replicalab.engine.handlers import MemoryContext
 from replicalab.errors import ArtifactNotFound, IncompatibleParts, InvalidImageSet, UnsafeCheckpoint
 from replicalab.storage.image_sets import ImageSet
+from replicalab_worker.pipelines import generators
 from replicalab_worker.pipelines.reconstruction import Reconstruction
 from replicalab_worker.runtime.device import computes_in_bfloat16
 
@@ -103,6 +105,23 @@ def test_reconstructions_keep_labels_and_indices(
     assert np.array_equal(part.labels, images.labels[10:15])
     assert np.array_equal(part.indices, images.indices[10:15])
     assert part.images.shape == (5, 8, 8, 1)
+
+
+def test_who_waits_for_a_network_to_be_compiled_is_told(
+    shard_context: MemoryContext, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    reconstruct = Reconstruction(CPU)
+    shard(shard_context, reconstruct=reconstruct)
+    assert generators.COMPILING not in {stage for *_, stage in shard_context.progress_reports}
+
+    monkeypatch.setattr(generators, "fast_call", lambda network, _: partial(network))
+    reconstruct = Reconstruction(CPU)
+    shard_context.progress_reports.clear()
+    for first in (0, 20):
+        shard(shard_context, first=first, count=20, reconstruct=reconstruct)
+    stages = [stage for *_, stage in shard_context.progress_reports]
+    assert stages[0] == generators.COMPILING
+    assert stages.count(generators.COMPILING) == 1
 
 
 @each_sampler

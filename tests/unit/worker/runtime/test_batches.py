@@ -40,6 +40,26 @@ def test_a_batch_that_does_not_fit_is_run_again_in_halves(error: Exception) -> N
     assert machine.batches == [(0, 8), (0, 4), (0, 2), (2, 2), (4, 2), (6, 2), (8, 2)]
 
 
+@pytest.mark.gpu
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="there is no CUDA device")
+def test_a_gpu_that_runs_out_of_memory_gets_smaller_batches() -> None:
+    free, total = torch.cuda.mem_get_info()
+    bytes_per_item = free // 8
+    batches = []
+
+    def run(first: int, size: int) -> int:
+        batches.append((first, size))
+        work = torch.empty(size * bytes_per_item, dtype=torch.uint8, device="cuda")
+        return work.numel() // bytes_per_item
+
+    torch.cuda.set_per_process_memory_fraction(4.5 * bytes_per_item / total)
+    try:
+        assert list(in_batches(10, 10, run)) == [2] * 5
+    finally:
+        torch.cuda.set_per_process_memory_fraction(1.0)
+    assert batches[:4] == [(0, 10), (0, 5), (0, 2), (2, 2)]
+
+
 @pytest.mark.parametrize("largest", [1, 3, 10, 64])
 def test_results_do_not_depend_on_the_batch_size(largest: int) -> None:
     machine = SmallMachine(64, MemoryError())

@@ -17,7 +17,7 @@ from replicalab_worker.pipelines.generators import GeneratorShelf, LoadedGenerat
 from replicalab_worker.pipelines.inputs import ImageShelf, check_shape
 from replicalab_worker.pipelines.sampling import check_levels, remaining_steps
 from replicalab_worker.runtime.batches import in_batches
-from replicalab_worker.runtime.device import batch_images, send
+from replicalab_worker.runtime.device import StepCounter, batch_images, send
 from replicalab_worker.science.diffusion.noise import (
     DIFFUSION_DRAW,
     FIRST_STEP_DRAW,
@@ -68,12 +68,12 @@ class Reconstruction:
     ) -> npt.NDArray[np.uint8]:
         labels = send(torch.from_numpy(batch.labels), self._device)
         classes = class_vectors_of(labels, generator.description.classes)
-        denoise = ClassDenoiser(generator.network, classes)
+        denoise = ClassDenoiser(generator.denoise, classes)
         noisy = self._diffuse(params, batch)
-        images = noisy
-        for taken, step in enumerate(self._steps(params, denoise, noisy, batch), start=1):
+        images, counter = noisy, StepCounter(self._device)
+        for step in self._steps(params, denoise, noisy, batch):
             images = step.images
-            share = len(batch) * taken / params.t_re
+            share = len(batch) * counter.asked() / params.t_re
             context.progress(done + share, params.count, f"reconstructing from t_re {params.t_re}")
         if not torch.isfinite(images).all():
             raise FloatingPointError(

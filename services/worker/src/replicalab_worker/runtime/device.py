@@ -83,6 +83,32 @@ def send(values: torch.Tensor, device: torch.device) -> torch.Tensor:
     return values.pin_memory().to(device, non_blocking=True)
 
 
+class StepCounter:
+    """Counts the steps that a device has finished, and lets a GPU be one behind the program.
+
+    A program that waits for every step leaves a GPU idle between two; one that never waits has
+    asked for all of them before the first is done, and would report and cancel nothing in between.
+    """
+
+    def __init__(self, device: torch.device) -> None:
+        self._is_ahead = device.type == "cuda"
+        self._finished = 0
+        self._last: torch.cuda.Event | None = None
+
+    def asked(self) -> int:
+        """Say that a step was asked for; returns how many are finished."""
+        if not self._is_ahead:
+            self._finished += 1
+            return self._finished
+        event = torch.cuda.Event(blocking=True)  # type: ignore[no-untyped-call]
+        event.record()
+        if self._last is not None:
+            self._last.synchronize()
+            self._finished += 1
+        self._last = event
+        return self._finished
+
+
 def batch_images(bytes_per_image: int, device: torch.device) -> int:
     """How many images to pass through a network at once: as memory allows, at least 1.
 

@@ -101,12 +101,12 @@ class Resampler(nn.Module):
                 return self._double(features)
 
     def _halve(self, features: Features) -> Resized:
-        if self._is_box and _has_channels_last(features):
+        if self._is_box and _pools_fast(features):
             return functional.avg_pool2d(features, 2)
         return self.smooth(features, padding=self.filter_padding, stride=2)
 
     def _double(self, features: Features) -> Resized:
-        if self._is_box and _has_channels_last(features):
+        if self._is_box and _pools_fast(features):
             return functional.interpolate(features, scale_factor=2.0, mode="nearest")
         channels = features.shape[1]
         # A processor's transposed convolutions are forty times slower in bfloat16.
@@ -185,9 +185,9 @@ class StridedConvolution(Convolution):
         return functional.conv2d(smooth, self.weight, self.bias, stride=2)
 
 
-def _has_channels_last(features: Features) -> bool:
+def _pools_fast(features: Features) -> bool:
     """Whether pooling and repeating have fast kernels; depthwise convolutions are faster else."""
-    return features.is_contiguous(memory_format=torch.channels_last)
+    return features.is_cuda or features.is_contiguous(memory_format=torch.channels_last)
 
 
 def activate(features: Features) -> Features:

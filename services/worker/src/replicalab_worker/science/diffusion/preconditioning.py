@@ -5,6 +5,7 @@ Karras et al. (2022), arXiv:2206.00364, section 5, eq. 7 and table 1.
 
 import math
 from abc import ABC, abstractmethod
+from collections.abc import Callable
 from typing import NamedTuple
 
 import torch
@@ -153,9 +154,16 @@ class VePreconditioning(Preconditioning):
 
 
 class ClassDenoiser:
-    """A preconditioned network bound to the classes of one batch, for a sampler to call."""
+    """A preconditioned network bound to the classes of one batch, for a sampler to call.
 
-    def __init__(self, network: Preconditioning, class_vectors: ClassVectors) -> None:
+    Args:
+        network: ``Preconditioning``, or what calls one faster.
+        class_vectors: One row an image.
+    """
+
+    def __init__(
+        self, network: Callable[[Images, Levels, ClassVectors], Images], class_vectors: ClassVectors
+    ) -> None:
         self._network = network
         self._class_vectors = class_vectors
 
@@ -163,7 +171,7 @@ class ClassDenoiser:
     def __call__(self, noisy: Images, sigma: float) -> Images:
         """Denoise in float32, whatever the sampler's own precision."""
         levels = torch.full((len(noisy),), sigma, dtype=torch.float32, device=noisy.device)
-        denoised: Tensor = self._network(noisy.to(torch.float32), levels, self._class_vectors)
+        denoised = self._network(noisy.to(torch.float32), levels, self._class_vectors)
         return denoised.to(noisy.dtype)
 
 
