@@ -52,9 +52,13 @@ class DigitsJudge:
     Attributes:
         train: The training split, an image set.
         training: How ``edm-digits`` is trained on it.
+
+    Args:
+        device: Where images are reconstructed; they are judged on a processor.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, device: torch.device = CPU) -> None:
+        self._device = device
         dataset, self.training = (task.params for task in plan(digits_training()).tasks)
         assert isinstance(dataset, PrepareDataset)
         assert isinstance(self.training, TrainGenerator)
@@ -94,7 +98,7 @@ class DigitsJudge:
             first=0,
             count=len(self._real),
         )
-        Reconstruction(CPU)(context, params)
+        Reconstruction(self._device)(context, params)
         made = self._features(context.outputs[artifacts.RECONSTRUCTED_IMAGES])
         sets = ComparedSets(fake=made, train=self._real, test=self._held_out)
         sigma = STUDY.sampler.start_sigma(t_re)

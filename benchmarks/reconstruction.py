@@ -17,7 +17,16 @@ from contestants import (
     textbook_denoising,
     textbook_sampling,
 )
-from rounds import Contestant, Timing, Workload, machine, print_table, ratio, take_turns, timing_of
+from rounds import (
+    Contestant,
+    Timing,
+    Workload,
+    alone_and_together,
+    machine,
+    print_table,
+    ratio,
+    take_turns,
+)
 
 from replicalab.domain.samplers import DpmSolverSampler, EulerSampler, HeunSampler, SamplerSpec
 from replicalab_worker.runtime.device import computes_in_bfloat16
@@ -97,17 +106,7 @@ def processes(rounds: int, threads: int) -> Iterator[Row]:
     workers = [
         Contestant(our_sampling, threads=1, sampler=HeunSampler(steps=STEPS)) for _ in range(2)
     ]
-    alone: list[tuple[float, float]] = []
-    together: list[tuple[float, float]] = []
-    for _ in range(rounds):
-        workers[0].start()
-        alone.append(workers[0].finish())
-        for worker in workers:
-            worker.start()
-        together.append(max(worker.finish() for worker in workers))
-    for worker in workers:
-        worker.stop()
-    one, two = timing_of(alone), timing_of(together)
+    one, two = alone_and_together(workers, rounds)
     yield (*described("one worker of one thread", one), "1.00", "", "")
     speed = f"{2 * ratio(one.seconds, two.seconds):.2f}"
     yield (*described("two such workers, twice the images", two), speed, "", "1.80")

@@ -86,6 +86,21 @@ def take_turns(contestants: Mapping[str, Contestant], rounds: int) -> dict[str, 
     return {name: timing_of(values) for name, values in seconds.items()}
 
 
+def alone_and_together(workers: Sequence[Contestant], rounds: int) -> tuple[Timing, Timing]:
+    """The first of ``workers`` by itself, and all of them until the last has finished."""
+    alone: list[tuple[float, float]] = []
+    together: list[tuple[float, float]] = []
+    for _ in range(rounds):
+        workers[0].start()
+        alone.append(workers[0].finish())
+        for worker in workers:
+            worker.start()
+        together.append(max(worker.finish() for worker in workers))
+    for worker in workers:
+        worker.stop()
+    return timing_of(alone), timing_of(together)
+
+
 def turns(names: Sequence[str], rounds: int) -> Iterator[str]:
     """Whose turn it is: everybody once a round, in an order that rotates."""
     for number in range(rounds):

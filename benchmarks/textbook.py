@@ -135,7 +135,7 @@ class TextbookDenoiser(nn.Module):
         self.channels = channels
 
     def forward(self, noisy: Tensor, sigma: Tensor, classes: Tensor) -> Tensor:
-        level = sigma.to(torch.float32).reshape(-1, 1, 1, 1)
+        level = sigma.to(noisy.device, torch.float32).reshape(-1, 1, 1, 1)
         c_skip = 0.5**2 / (level**2 + 0.5**2)
         c_out = level * 0.5 / (level**2 + 0.5**2).sqrt()
         c_in = 1 / (level**2 + 0.5**2).sqrt()
@@ -145,7 +145,7 @@ class TextbookDenoiser(nn.Module):
     def raw(self, images: Tensor, noise_level: Tensor, classes: Tensor) -> Tensor:
         model = self.model
         half = self.channels // 2
-        frequencies = 10_000 ** -(torch.arange(half) / (half - 1))
+        frequencies = 10_000 ** -(torch.arange(half, device=images.device) / (half - 1))
         angles = noise_level.outer(frequencies)
         embedding = torch.cat([angles.sin(), angles.cos()], dim=1)
         embedding = embedding + model.map_label(classes * math.sqrt(classes.shape[1]))
