@@ -16,10 +16,10 @@ from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
 
-import redis
 import sqlalchemy as sa
 from celery import Celery
-from lab_servers import LabServers, lab_servers, tidy
+from lab_servers import LabServers, lab_servers
+from long_queue import TASKS_OF_A_STUDY, measure_queue
 from rounds import machine, print_table, ratio, turns
 
 from replicalab.db.database import Database
@@ -29,28 +29,18 @@ from replicalab.domain.datasets import DigitsDataset
 from replicalab.domain.priorities import Priority
 from replicalab.domain.specs import ExperimentSpec
 from replicalab.domain.states import TaskState
-from replicalab.domain.tasks import PrepareDataset, Queue
-from replicalab.engine.dispatcher import Dispatcher
-from replicalab.engine.doorbells import Doorbells, celery_app
-from replicalab.engine.reconciler import Reconciler
+from replicalab.domain.tasks import PrepareDataset
 from replicalab.engine.submission import Submission
 from replicalab.planning.builder import PlanBuilder
 from replicalab.settings import LocalStoreSettings
 from replicalab.storage.artifacts import ArtifactStore
 from replicalab.storage.factory import open_store
 
-TASKS_OF_A_STUDY = 100
 LIMIT_SECONDS = 1800.0
 SPEC = ExperimentSpec(name="tasks without work", t_re=(0,), classifier_seeds=(0,))
 OURS, CELERY, DURABLE = "ReplicaLab", "Celery, results in Valkey", "Celery, results in PostgreSQL"
 NOTHING = "plain.do_nothing"
 """The name of the task in ``plain_celery.py``, whose settings are the worker's."""
-
-OWNERS = 50
-RELEASES = 40
-PASSES = 20
-ROWS_OF_A_STATEMENT = 50_000
-"""What a statement adds well within its time."""
 
 
 def main() -> None:
@@ -66,6 +56,11 @@ def main() -> None:
         if arguments.only in {None, name}:
             print(f"\n## {name}\n")
             measure(arguments)
+
+
+def measure_waiting(arguments: argparse.Namespace) -> None:
+    """A scheduler's duties beside queues of several lengths."""
+    measure_queue(arguments.waiting)
 
 
 def measure_tasks(arguments: argparse.Namespace) -> None:
@@ -175,127 +170,6 @@ def celery_contestant(servers: LabServers, name: str, results_url: str) -> Calla
     return run
 
 
-def measure_queue(arguments: argparse.Namespace) -> None:
-    """What a scheduler's two duties cost while so many tasks wait."""
-    rows = []
-    first_medians: dict[str, float] = {}
-    with lab_servers() as servers:
-        database = Database(servers.database_url, pool_size=2)
-        doorbells = Doorbells(celery_app(servers.broker_url))
-        dispatcher = Dispatcher(database, doorbells, redispatch_seconds=3600)
-        for waiting in arguments.waiting:
-            let_wait(database, waiting)
-            passes = of_reconciler(database)
-            released = releases(database, dispatcher, servers.broker_url)
-            for duty, seconds in (("release of four", released), ("pass that heals", passes)):
-                median = statistics.median(seconds)
-                growth = median / first_medians.setdefault(duty, median)
-                spread = f"{1e3 * min(seconds):.2f}-{1e3 * max(seconds):.2f}"
-                rows.append(
-                    [
-                        f"{waiting:,}",
-                        duty,
-                        str(len(seconds)),
-                        f"{1e3 * median:.2f}",
-                        spread,
-                        f"{growth:.2f}",
-                    ]
-                )
-    print_table(["waiting tasks", "duty", "n", "ms", "spread", "growth"], rows)
-
-
-def let_wait(database: Database, number: int) -> None:
-    """Fill the queue up to ``number`` tasks of many owners."""
-    with database.transaction() as session:
-        there = session.scalar(sa.select(sa.func.count()).select_from(TaskRow)) or 0
-    for first in range(there + 1, number + 1, ROWS_OF_A_STATEMENT):
-        last = min(first + ROWS_OF_A_STATEMENT - 1, number)
-        add_waiting(database, first, last)
-        add_studies(database, first, last)
-    tidy(database, "tasks, experiments, experiment_tasks")
-
-
-def add_waiting(database: Database, first: int, last: int) -> None:
-    """Tasks number ``first`` to ``last``, in one statement."""
-    with database.transaction() as session:
-        session.execute(
-            sa.text(
-                """
-                INSERT INTO tasks (key, generation, kind, kind_version, queue, params, inputs,
-                                   work, owner, priority, held, state, unmet, attempts, lost,
-                                   failures, epoch, cancel_requested, queued_at, dispatches)
-                SELECT encode(sha256(('waits ' || n)::text::bytea), 'hex'), 1, 'prepare-dataset',
-                       1, 'worker', '{}', '[]', 1, 'user ' || n % :owners, 2, false, 'queued', 0,
-                       0, 0, 0, 0, false, rl_now(), 0
-                FROM generate_series(:first ::int, :last ::int) AS n
-                """
-            ),
-            {"owners": OWNERS, "first": first, "last": last},
-        )
-
-
-def add_studies(database: Database, first: int, last: int) -> None:
-    """Experiments that need tasks number ``first`` to ``last``, some hundred each."""
-    with database.transaction() as session:
-        session.execute(
-            sa.text(
-                """
-                WITH studies AS (
-                    INSERT INTO experiments (id, project_id, owner, name, kind, spec, state,
-                                             reused_tasks, priority)
-                    SELECT gen_random_uuid(), :project, 'user ' || n % :owners, 'waits ' || n,
-                           'study', '{}', 'queued', 0, 2
-                    FROM generate_series(:first ::int / :size, :last ::int / :size) AS n
-                    RETURNING id, name)
-                INSERT INTO experiment_tasks (experiment_id, task_id, position, reused)
-                SELECT studies.id, tasks.id, tasks.id % :size, false
-                FROM tasks JOIN studies ON studies.name = 'waits ' || tasks.id / :size
-                WHERE tasks.id BETWEEN :first AND :last
-                """
-            ),
-            {
-                "project": DEFAULT_PROJECT_ID,
-                "owners": OWNERS,
-                "size": TASKS_OF_A_STUDY,
-                "first": first,
-                "last": last,
-            },
-        )
-
-
-def of_reconciler(database: Database) -> list[float]:
-    """Seconds of each pass of the reconciler, which finds nothing to do."""
-    reconciler = Reconciler(database, lease_seconds=60, max_lost=3)
-    seconds = []
-    for number in range(PASSES + 1):
-        began = time.perf_counter()
-        moved = reconciler.reconcile()
-        if number > 0:
-            seconds.append(time.perf_counter() - began)
-        assert not any(moved.values()), moved
-    return seconds
-
-
-def releases(database: Database, dispatcher: Dispatcher, broker_url: str) -> list[float]:
-    """Seconds of each release; what was rung for is as if it had never been between them."""
-    seconds = []
-    for number in range(RELEASES + 1):
-        began = time.perf_counter()
-        released = dispatcher.dispatch()
-        if number > 0:  # the first one also opens the connections
-            seconds.append(time.perf_counter() - began)
-        assert released > 0
-        with redis.Redis.from_url(broker_url) as broker:
-            broker.flushall()
-        with database.transaction() as session:
-            session.execute(
-                sa.update(TaskRow)
-                .where(TaskRow.queue == Queue.WORKER, TaskRow.dispatched_at.is_not(None))
-                .values(dispatched_at=None, dispatches=0)
-            )
-    return seconds
-
-
 def scalar(database: Database, query: sa.Select[bool]) -> bool:
     """What ``query`` answers."""
     with database.transaction() as session:
@@ -313,7 +187,7 @@ def wait_until(is_done: Callable[[], bool]) -> None:
 
 SECTIONS: Mapping[str, Callable[[argparse.Namespace], None]] = {
     "tasks": measure_tasks,
-    "queue": measure_queue,
+    "queue": measure_waiting,
 }
 
 if __name__ == "__main__":

@@ -72,10 +72,15 @@ _STATES = (
 def release_children(session: Session, journal: Journal, parent_id: int) -> None:
     """Count one parent less for every blocked child; those without any are queued (T4)."""
     rows = session.execute(_ONE_PARENT_LESS, {"parents": [parent_id]}).all()
-    for task_id, state in rows:
-        if state is TaskState.QUEUED:
-            journal.task(task_id, state)
-            journal.wakes_scheduler = True
+    journal.queued(task_id for task_id, state in rows if state is TaskState.QUEUED)
+
+
+def end_dependents(session: Session, journal: Journal, task_ids: Sequence[int]) -> None:
+    """What follows tasks that will never succeed: descendants end, and so may experiments."""
+    touched = list(task_ids)
+    for task_id in task_ids:
+        touched += fail_descendants(session, journal, task_id)
+    refresh_experiments(session, journal, touched)
 
 
 def fail_descendants(session: Session, journal: Journal, parent_id: int) -> list[int]:

@@ -86,20 +86,16 @@ class Healer:
             .with_for_update(skip_locked=True)
         )
         with self.database.transaction() as session:
-            ended = list(
-                session.scalars(
-                    sa.update(TaskRow)
-                    .where(TaskRow.id.in_(unwanted))
-                    .values(state=TaskState.CANCELLED, ended_at=NOW, dispatched_at=None)
-                    .returning(TaskRow.id)
-                )
-            )
+            ended = session.scalars(
+                sa.update(TaskRow)
+                .where(TaskRow.id.in_(unwanted))
+                .values(state=TaskState.CANCELLED, ended_at=NOW, dispatched_at=None)
+                .returning(TaskRow.id)
+            ).all()
             journal = Journal()
-            touched = list(ended)
             for task_id in ended:
                 journal.task(task_id, TaskState.CANCELLED)
-                touched += endings.fail_descendants(session, journal, task_id)
-            endings.refresh_experiments(session, journal, touched)
+            endings.end_dependents(session, journal, ended)
             journal.write(session)
             return len(ended)
 
@@ -116,10 +112,8 @@ class Healer:
                 .with_for_update(skip_locked=True)
             ).all()
             wrong = session.scalars(_miscounted(TaskRow.id.in_(locked))).all()
-            queued = _recount(session, wrong)
-            journal = Journal(wakes_scheduler=bool(queued))
-            for task_id in queued:
-                journal.task(task_id, TaskState.QUEUED)
+            journal = Journal()
+            journal.queued(_recount(session, wrong))
             journal.write(session)
             return len(wrong)
 

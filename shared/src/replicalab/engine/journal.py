@@ -1,5 +1,6 @@
 """The event log: what happened, in commit order."""
 
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from functools import cache
 from typing import Any
@@ -32,6 +33,12 @@ class Journal:
     def task(self, task_id: int, state: TaskState, **data: object) -> None:
         """Note that a task has come to ``state``, and why."""
         self._note(EventKind.TASK_STATE, task_id, None, state=state.value, **data)
+
+    def queued(self, task_ids: Iterable[int]) -> None:
+        """Note that tasks wait for workers, and wake the scheduler for them."""
+        for task_id in task_ids:
+            self.task(task_id, TaskState.QUEUED)
+            self.wakes_scheduler = True
 
     def progress(self, task_id: int, progress: float, stage: str | None) -> None:
         """Note how far a running task is."""

@@ -78,13 +78,12 @@ def end_outdated(session: Session, part: range) -> Sequence[int]:
         .returning(TaskRow.id, TaskRow.error)
     ).all()
     journal = Journal()
-    touched = [row.id for row in ended]
     for row in ended:
         journal.task(row.id, TaskState.FAILED, error=row.error)
-        touched += endings.fail_descendants(session, journal, row.id)
-    endings.refresh_experiments(session, journal, touched)
+    failed = [row.id for row in ended]
+    endings.end_dependents(session, journal, failed)
     journal.write(session)
-    return [row.id for row in ended]
+    return failed
 
 
 def _outdated(part: range) -> sa.Select[int]:

@@ -31,9 +31,8 @@ def release_quarantined(session: Session, experiment_id: UUID) -> int:
         .where(TaskRow.id.in_(locked))
         .values(state=TaskState.QUEUED, lost=0, queued_at=NOW, dispatched_at=None, dispatches=0)
     )
-    journal = Journal(wakes_scheduler=bool(locked))
-    for task_id in locked:
-        journal.task(task_id, TaskState.QUEUED)
+    journal = Journal()
+    journal.queued(locked)
     endings.refresh_experiments(session, journal, locked)
     journal.write(session)
     return len(locked)

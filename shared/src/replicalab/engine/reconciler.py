@@ -66,9 +66,8 @@ class Reconciler:
                 .values(state=TaskState.QUEUED, queued_at=NOW, not_before=None)
                 .returning(TaskRow.id)
             ).all()
-            journal = Journal(wakes_scheduler=bool(due))
-            for task_id in due:
-                journal.task(task_id, TaskState.QUEUED)
+            journal = Journal()
+            journal.queued(due)
             journal.write(session)
             return len(due)
 
