@@ -1,3 +1,4 @@
+import hashlib
 import json
 from functools import partial
 from itertools import combinations
@@ -6,6 +7,7 @@ import numpy as np
 import numpy.typing as npt
 import pytest
 import torch
+from safetensors.torch import load, save
 
 from replicalab.domain import artifacts
 from replicalab.domain.artifacts import ArtifactRef
@@ -105,6 +107,19 @@ def test_reconstructions_keep_labels_and_indices(
     assert np.array_equal(part.labels, images.labels[10:15])
     assert np.array_equal(part.indices, images.indices[10:15])
     assert part.images.shape == (5, 8, 8, 1)
+
+
+def test_values_that_are_not_finite_name_level_and_seed(shard_context: MemoryContext) -> None:
+    tensors = load(shard_context.inputs["generator"][0])
+    tensors["model.dec.8x8_aux_conv.bias"].fill_(float("inf"))
+    weights = save(tensors)
+    description = json.loads(shard_context.inputs["description"][0])
+    description["weights_sha256"] = hashlib.sha256(weights).hexdigest()
+    shard_context.inputs["generator"] = [weights]
+    shard_context.inputs["description"] = [json.dumps(description).encode()]
+    with pytest.raises(FloatingPointError, match=r"t_re 6 .*noise seed 5\); .*noise levels\.$"):
+        shard(shard_context, noise_seed=5)
+    assert artifacts.RECONSTRUCTED_IMAGES not in shard_context.outputs
 
 
 def test_who_waits_for_a_network_to_be_compiled_is_told(

@@ -43,6 +43,7 @@ class LoadedGenerator:
     Attributes:
         description: Its form and origin.
         network: The preconditioned network, in evaluation mode.
+        dtype: What its levels compute in.
         denoise: Calls it, as fast as the device allows.
 
     Raises:
@@ -67,7 +68,8 @@ class LoadedGenerator:
         self.network = _precondition(unet, description.preconditioning).eval()
         load_weights(self.network, weights)
         self.network.to(device)
-        unet.compute_in(dtype_of(precision, device))
+        self.dtype = dtype_of(precision, device)
+        unet.compute_in(self.dtype)
         unet.accelerate()
         self.denoise = fast_call(self.network, device)
 

@@ -47,7 +47,8 @@ class Reconstruction:
         check_shape(real, resolution=form.resolution, channels=form.channels)
         check_levels(params.sampler, params.t_re, generator.network.sigma_range)
         shard = _shard(real, params.first, params.count)
-        size = batch_images(working_bytes(form), self._device)
+        needed = working_bytes(form, bytes_per_value=generator.dtype.itemsize)
+        size = batch_images(needed, self._device)
 
         def run(first: int, count: int) -> ImageSet:
             batch = _shard(shard, first, count)
@@ -76,9 +77,11 @@ class Reconstruction:
             share = len(batch) * counter.asked() / params.t_re
             context.progress(done + share, params.count, f"reconstructing from t_re {params.t_re}")
         if not torch.isfinite(images).all():
+            limit = ", or overflows in float16: ask for bfloat16"
             raise FloatingPointError(
                 f"Sampling from t_re {params.t_re} gave values that are not finite (noise seed "
-                f"{params.noise_seed}); the generator does not fit this sampler's noise levels."
+                f"{params.noise_seed}); the generator does not fit this sampler's noise levels"
+                f"{limit if params.precision == 'float16' else ''}."
             )
         return to_pixels(images)
 

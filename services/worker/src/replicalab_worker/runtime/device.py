@@ -13,6 +13,9 @@ from replicalab_worker.runtime.allocator import keep_freed_memory
 MEMORY_SHARE = 0.25
 """Of the free memory: other processes, weights and the C library's slack need the rest."""
 
+GPU_MEMORY_SHARE = 0.5
+"""Of a card's free memory: one worker drives it."""
+
 CPU_BATCH_IMAGES = 256
 """Larger batches fall out of a processor's caches and gain nothing."""
 
@@ -118,8 +121,12 @@ def batch_images(bytes_per_image: int, device: torch.device) -> int:
         bytes_per_image: Working memory that one image needs on its way.
         device: Where the network is.
     """
-    most = GPU_BATCH_IMAGES if device.type == "cuda" else CPU_BATCH_IMAGES
-    fitting = int(_free_bytes(device) * MEMORY_SHARE) // max(bytes_per_image, 1)
+    most, share = (
+        (GPU_BATCH_IMAGES, GPU_MEMORY_SHARE)
+        if device.type == "cuda"
+        else (CPU_BATCH_IMAGES, MEMORY_SHARE)
+    )
+    fitting = int(_free_bytes(device) * share) // max(bytes_per_image, 1)
     return max(1, min(most, fitting))
 
 
