@@ -35,6 +35,17 @@ def test_a_mean_of_many_times_the_spread_costs_no_digits(channels: int, size: in
     check(channels, size, mean=30.0)
 
 
+def test_a_network_may_go_on_in_another_precision() -> None:
+    maps = torch.randn(2, 12, 8, 8, generator=torch.Generator().manual_seed(0))
+    maps = maps.contiguous(memory_format=torch.channels_last)
+    norm = group_norm(12, epsilon=1e-6)
+    with torch.no_grad():
+        single = norm(maps)
+        double = norm.double()(maps.double())
+    assert double.dtype == torch.float64
+    torch.testing.assert_close(single.double(), double, rtol=1e-5, atol=1e-5)
+
+
 def test_the_input_is_left_alone_and_gradients_flow() -> None:
     maps = torch.randn(2, 16, 8, 8, generator=torch.Generator().manual_seed(0))
     maps = maps.contiguous(memory_format=torch.channels_last)

@@ -46,10 +46,10 @@ class GroupNorm(nn.GroupNorm):
         self, rows: Float[Tensor, "batch pixel channel"]
     ) -> Float[Tensor, "batch 1 channel"]:
         """Means over groups, for each of their channels."""
-        if self._averaging is None:
+        if self._averaging is None or self._averaging.dtype != rows.dtype:
             size = self.num_channels // self.num_groups
-            blocks = [torch.full((size, size), 1 / size)] * self.num_groups
-            self._averaging = torch.block_diag(*blocks).to(rows)
+            block = torch.full((size, size), 1 / size)
+            self._averaging = torch.kron(torch.eye(self.num_groups), block).to(rows)
         return torch.mm(rows.mean(1), self._averaging)[:, None]
 
 
