@@ -9,11 +9,18 @@ from rich.console import Console
 
 from replicalab.cli.panels import show_error
 from replicalab.cli.progress import follow
-from replicalab.cli.tables import experiments_table, result_tables
+from replicalab.cli.tables import experiments_table, result_tables, show_experiment
 from replicalab.domain.measures import Interval, Measurement, Reference
-from replicalab.domain.resources import ExperimentRead, ExperimentSummary, Progress, ResultRow
+from replicalab.domain.resources import (
+    ExperimentRead,
+    ExperimentSummary,
+    Progress,
+    ResultRow,
+    TaskRead,
+)
 from replicalab.domain.specs import ExperimentSpec
-from replicalab.domain.states import ExperimentState
+from replicalab.domain.states import ExperimentState, TaskState
+from replicalab.domain.tasks import TaskKind
 from replicalab.errors import InvalidRequest
 
 
@@ -160,3 +167,26 @@ def test_ids_in_a_list_can_be_copied_however_narrow_it_is(width: int) -> None:
     console.print(experiments_table([experiment]))
     assert str(experiment.id) in shown(console)
     assert "…" not in shown(console)
+
+
+def test_kinds_of_tasks_are_not_cut_however_narrow_it_is() -> None:
+    console = console_of(60)
+    task = TaskRead(
+        key="0" * 64,
+        kind=TaskKind.TRAIN_CLASSIFIER,
+        state=TaskState.UPSTREAM_FAILED,
+        params={"t_re": 18},
+        attempts=0,
+        progress=0.0,
+        stage="",
+        worker=None,
+        queued_at=None,
+        started_at=None,
+        ended_at=None,
+        seconds=None,
+        error_class=None,
+        error=None,
+        reused=False,
+    )
+    show_experiment(console, snapshot(1.0, None), [task], [])
+    assert "\N{HORIZONTAL ELLIPSIS}" not in shown(console)

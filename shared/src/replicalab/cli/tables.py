@@ -140,7 +140,9 @@ def show_experiment(
 
 
 def _tasks_table(tasks: Sequence[TaskRead], artifacts: Sequence[ArtifactRead]) -> Table:
-    table = Table("task", "kind", "t_re", "state", "attempts", "seconds", "artifacts")
+    table = Table()
+    for heading in ("task", "kind", "t_re", "state", "attempts", "seconds", "artifacts"):
+        table.add_column(heading, overflow="fold")
     for task in tasks:
         names = [artifact.name for artifact in artifacts if artifact.task_key == task.key]
         table.add_row(

@@ -34,7 +34,7 @@ from replicalab_worker.science.diffusion.unet import Unet, UnetShape
 from replicalab_worker.weights.bundled import bundled_name, read_bundled
 from replicalab_worker.weights.description import GeneratorDescription
 
-COMPILING = "compiling the network for this GPU: a minute or two, once a worker"
+COMPILING = "compiling the network for this GPU, which takes a minute or two"
 
 
 class LoadedGenerator:
