@@ -14,6 +14,7 @@ import torch
 from digits_judge import STEPS, STUDY, DigitsJudge, shipped_generator
 from rounds import machine, print_table
 
+from replicalab.domain.measures import Measurement
 from replicalab.domain.precisions import Precision
 from replicalab_worker.runtime import device
 from replicalab_worker.runtime.device import best_device, prepare_process
@@ -28,20 +29,29 @@ def compared(judge: DigitsJudge, t_re: int, precisions: tuple[Precision, ...]) -
     """One noise level's row."""
     generator = shipped_generator()
     exact = judge.distance(generator, t_re=t_re)
-    rounded = [judge.distance(generator, t_re=t_re, precision=name).value for name in precisions]
-    others = [judge.distance(generator, t_re=t_re, noise_seed=seed).value for seed in OTHER_SEEDS]
+    rounded = [
+        value_of(judge.distance(generator, t_re=t_re, precision=name)) for name in precisions
+    ]
+    others = [
+        value_of(judge.distance(generator, t_re=t_re, noise_seed=seed)) for seed in OTHER_SEEDS
+    ]
     assert exact.interval is not None
     low, high = exact.interval.low, exact.interval.high
-    assert all(value is not None for value in (exact.value, *rounded, *others))
     return (
         str(t_re),
         str(exact.n),
-        f"{exact.value:.4f}",
+        f"{value_of(exact):.4f}",
         f"{low:.4f} to {high:.4f}",
         *(f"{value:.4f}" for value in rounded),
         ", ".join(f"{value:.4f}" for value in others),
-        "within" if all(low <= (value or 0) <= high for value in rounded) else "beyond",
+        "within" if all(low <= value <= high for value in rounded) else "beyond",
     )
+
+
+def value_of(measured: Measurement) -> float:
+    """What was measured, which is there for sets as these."""
+    assert measured.value is not None
+    return measured.value
 
 
 def main() -> None:

@@ -6,7 +6,6 @@ from torch import nn
 
 from replicalab_worker.runtime import compilation
 from replicalab_worker.runtime.compilation import fast_call, missing_tool, pays
-from replicalab_worker.runtime.device import StepCounter
 
 CPU, GPU = torch.device("cpu"), torch.device("cuda")
 
@@ -46,15 +45,3 @@ def test_a_compiler_of_ones_own_counts(monkeypatch: pytest.MonkeyPatch) -> None:
     assert "C compiler" in str(missing_tool())
     monkeypatch.setenv("CC", "/opt/bin/icx")
     assert "C compiler" not in str(missing_tool())
-
-
-def test_a_processor_finishes_steps_as_they_are_asked_for() -> None:
-    counter = StepCounter(CPU)
-    assert [counter.asked() for _ in range(3)] == [1, 2, 3]
-
-
-@pytest.mark.gpu
-@pytest.mark.skipif(not torch.cuda.is_available(), reason="there is no CUDA device")
-def test_a_gpu_is_one_step_behind() -> None:
-    counter = StepCounter(GPU)
-    assert [counter.asked() for _ in range(3)] == [0, 1, 2]

@@ -5,7 +5,12 @@ import torch
 
 from replicalab_worker.runtime import device
 from replicalab_worker.runtime.allocator import keep_freed_memory
-from replicalab_worker.runtime.device import CPU_BATCH_IMAGES, batch_images, dtype_of
+from replicalab_worker.runtime.device import (
+    CPU_BATCH_IMAGES,
+    StepCounter,
+    batch_images,
+    dtype_of,
+)
 
 CPU = torch.device("cpu")
 
@@ -53,3 +58,15 @@ def test_a_processor_that_only_emulates_bfloat16_computes_in_float32_and_says_so
     monkeypatch.setattr(device, "computes_in_bfloat16", lambda _: False)
     assert dtype_of("bfloat16", CPU) is torch.float32
     assert "only emulates bfloat16" in caplog.text
+
+
+def test_a_processor_finishes_steps_as_they_are_asked_for() -> None:
+    counter = StepCounter(CPU)
+    assert [counter.asked() for _ in range(3)] == [1, 2, 3]
+
+
+@pytest.mark.gpu
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="there is no CUDA device")
+def test_a_gpu_is_one_step_behind() -> None:
+    counter = StepCounter(torch.device("cuda"))
+    assert [counter.asked() for _ in range(3)] == [0, 1, 2]

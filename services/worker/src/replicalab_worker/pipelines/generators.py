@@ -88,32 +88,36 @@ class GeneratorShelf:
         Raises:
             UnsafeCheckpoint: Weights, description and digest do not belong together.
         """
-        before = self._key
-        loaded = self._generator_of(context, params)
-        if self._key != before and loaded.denoise is not loaded.network:
-            context.progress(0, params.count, COMPILING)
-        return loaded
-
-    def _generator_of(self, context: TaskContext, params: Reconstruct) -> LoadedGenerator:
         if params.bundled is not None:
             sha256, name = params.bundled, bundled_name(params.bundled)
-            return self._load(sha256, params.precision, lambda: read_bundled(name, sha256))
+            return self._load(context, params, sha256, lambda: read_bundled(name, sha256))
         return self._load(
+            context,
+            params,
             context.refs("generator")[0].sha256,
-            params.precision,
             lambda: (context.read("generator")[0], context.read("description")[0]),
         )
 
     def _load(
-        self, sha256: str, precision: Precision, read: Callable[[], tuple[bytes, bytes]]
+        self,
+        context: TaskContext,
+        params: Reconstruct,
+        sha256: str,
+        read: Callable[[], tuple[bytes, bytes]],
     ) -> LoadedGenerator:
-        if self._loaded is None or (sha256, precision) != self._key:
+        key = sha256, params.precision
+        if self._loaded is None or key != self._key:
             weights, description = read()
             self._loaded = None  # two generators need not fit the device at once
             self._loaded = LoadedGenerator(
-                weights, GeneratorDescription.from_bytes(description), self._device, precision
+                weights,
+                GeneratorDescription.from_bytes(description),
+                self._device,
+                params.precision,
             )
-            self._key = sha256, precision
+            self._key = key
+            if self._loaded.denoise is not self._loaded.network:
+                context.progress(0, params.count, COMPILING)
         return self._loaded
 
 

@@ -77,11 +77,11 @@ class Reconstruction:
             share = len(batch) * counter.asked() / params.t_re
             context.progress(done + share, params.count, f"reconstructing from t_re {params.t_re}")
         if not torch.isfinite(images).all():
-            limit = ", or overflows in float16: ask for bfloat16"
+            hint = ", or overflows in float16: ask for bfloat16"
             raise FloatingPointError(
                 f"Sampling from t_re {params.t_re} gave values that are not finite (noise seed "
                 f"{params.noise_seed}); the generator does not fit this sampler's noise levels"
-                f"{limit if params.precision == 'float16' else ''}."
+                f"{hint if params.precision == 'float16' else ''}."
             )
         return to_pixels(images)
 
