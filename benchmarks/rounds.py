@@ -52,6 +52,7 @@ class Contestant:
         self._ours, theirs = context.Pipe()
         self._process = context.Process(target=_serve, args=(theirs, build, arguments), daemon=True)
         self._process.start()
+        theirs.close()  # or a contestant that fails would be waited for
         self.result: npt.NDArray[np.float64] = self._ours.recv()
 
     def start(self) -> None:

@@ -92,6 +92,7 @@ def train(
         momentum=recipe.momentum,
         weight_decay=recipe.weight_decay,
         nesterov=recipe.momentum > 0,
+        fused=True,
     )
     device, mixed = generator.device.type, recipe.compute_type != torch.float32
     scaler = torch.amp.GradScaler(device, enabled=recipe.compute_type == torch.float16)
