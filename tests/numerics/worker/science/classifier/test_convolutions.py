@@ -36,9 +36,13 @@ def test_products_are_the_convolution_and_its_gradients(
     torch.testing.assert_close(ours, theirs)
 
 
+@pytest.mark.parametrize("has_tiles", [False, True])
 @pytest.mark.parametrize("stride", [1, 2])
 @pytest.mark.parametrize("size", SIZES)
-def test_under_autocast_results_are_rounded_to_bfloat16_once(size: int, stride: int) -> None:
+def test_under_autocast_results_are_rounded_to_bfloat16_once(
+    size: int, stride: int, has_tiles: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(torch.cpu, "get_capabilities", lambda: {"amx_bf16": has_tiles})
     maps = gaussian(2, 6, size, size, seed=0).requires_grad_()
     weight = gaussian(5, 6, 3, 3, seed=1).requires_grad_()
     expected = functional.conv2d(maps, weight, stride=stride, padding=1)
@@ -59,6 +63,22 @@ def test_under_autocast_results_are_rounded_to_bfloat16_once(size: int, stride: 
     ):
         assert ours is not None
         torch.testing.assert_close(ours.double(), exact, rtol=ROUNDING, atol=1e-4)
+
+
+@pytest.mark.parametrize(("size", "is_product"), [(8, True), (9, False)])
+def test_products_are_taken_on_small_maps_of_processors_with_tiles(
+    size: int, is_product: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    convolution, maps = Convolution(6, 5), torch.zeros(2, 6, size, size)
+
+    def has_products() -> bool:
+        with torch.autocast("cpu", torch.bfloat16):
+            return "Products" in type(convolution(maps).grad_fn).__name__
+
+    monkeypatch.setattr(torch.cpu, "get_capabilities", lambda: {"amx_bf16": True})
+    assert has_products() == is_product
+    monkeypatch.setattr(torch.cpu, "get_capabilities", lambda: {"architecture": "arm64"})
+    assert not has_products()
 
 
 def test_in_float32_it_is_the_plain_convolution() -> None:

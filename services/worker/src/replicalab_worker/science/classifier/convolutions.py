@@ -1,9 +1,9 @@
-"""3x3 convolutions that become matrix products where a processor's own kernels are slow.
+"""3x3 convolutions that become matrix products where a processor multiplies tiles (AMX).
 
-In bfloat16, with few positions and many channels, oneDNN's convolutions reach a tenth of the rate
-of its products, above all in the gradient of the weight. There the 3x3 neighbourhoods of all
+There, with few positions and many channels, oneDNN's convolutions in bfloat16 reach a tenth of the
+rate of its products, above all in the gradient of the weight. So the 3x3 neighbourhoods of all
 positions are copied into the rows of a matrix first (Chellapilla et al. (2006), "High Performance
-Convolutional Neural Networks for Document Processing").
+Convolutional Neural Networks for Document Processing"). Elsewhere both are as fast.
 """
 
 from typing import Any
@@ -50,6 +50,7 @@ class Convolution(nn.Conv2d):
         return (
             maps.device.type == "cpu"
             and torch.is_autocast_enabled("cpu")
+            and torch.cpu.get_capabilities().get("amx_bf16", False)
             and _positions(maps, self._every) <= MOST_POSITIONS_FOR_WEIGHTS
         )
 
