@@ -13,10 +13,12 @@ from torch import Tensor
 
 from replicalab.domain.samplers import SamplerSpec
 from replicalab_worker.pipelines.sampling import remaining_steps
+from replicalab_worker.runtime.compilation import fast_call
 from replicalab_worker.runtime.device import prepare_process
 from replicalab_worker.science.diffusion.networks import DdpmppUnet
 from replicalab_worker.science.diffusion.preconditioning import ClassDenoiser, EdmPreconditioning
 from replicalab_worker.science.diffusion.unet import UnetShape
+from replicalab_worker.settings import CompilePolicy
 
 CLASSES = 10
 STEPS = 18
@@ -99,10 +101,12 @@ def textbook_sampling(threads: int) -> Workload:
     return lambda: heun(network, noise, classes, STEPS).numpy()
 
 
-def our_sampling(threads: int, sampler: SamplerSpec) -> Workload:
+def our_sampling(
+    threads: int, sampler: SamplerSpec, policy: CompilePolicy = "large-on-gpu"
+) -> Workload:
     our_process(threads)
     network, (noise, classes) = ours(SMALL, torch.float32), inputs(SMALL, SMALL_BATCH)
-    denoise = ClassDenoiser(network, classes)
+    denoise = ClassDenoiser(fast_call(network, noise.device, policy), classes)
     start = noise.to(torch.float64) * sampler.levels()[0]
 
     def run() -> Any:

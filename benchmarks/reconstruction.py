@@ -29,6 +29,7 @@ from rounds import (
 )
 
 from replicalab.domain.samplers import DpmSolverSampler, EulerSampler, HeunSampler, SamplerSpec
+from replicalab_worker.runtime.compilation import missing_tool
 from replicalab_worker.runtime.device import computes_in_bfloat16
 
 CPU = torch.device("cpu")
@@ -59,12 +60,20 @@ def described(name: str, timing: Timing) -> tuple[str, str, str, str]:
 def sampling(rounds: int, threads: int) -> Iterator[Row]:
     peer = "textbook Heun, small network"
     mine = "ReplicaLab Heun, small network"
+    compiled = "the same, compiled"
+    sampler = HeunSampler(steps=STEPS)
     contestants = {
         peer: Contestant(textbook_sampling, threads=threads),
-        mine: Contestant(our_sampling, threads=threads, sampler=HeunSampler(steps=STEPS)),
+        mine: Contestant(our_sampling, threads=threads, sampler=sampler),
     }
+    if missing := missing_tool(CPU):
+        print(f"Compiled is left out: {missing}.")
+    else:
+        contestants[compiled] = Contestant(
+            our_sampling, threads=threads, sampler=sampler, policy="always"
+        )
     print_errors(peer, contestants)
-    yield from compared(peer, contestants, rounds, {mine: 1.7})
+    yield from compared(peer, contestants, rounds, {mine: 1.7, compiled: 1.7})
 
 
 def denoising(rounds: int, threads: int) -> Iterator[Row]:

@@ -9,6 +9,7 @@ import statistics
 import subprocess
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from multiprocessing import get_context
 from multiprocessing.connection import Connection
@@ -64,18 +65,19 @@ class Contestant:
         return seconds
 
     def stop(self) -> None:
-        self._process.terminate()
+        self._ours.close()
         self._process.join()
 
 
 def _serve(pipe: Connection, build: Builder, arguments: Mapping[str, object]) -> None:
     run = build(**arguments)
     pipe.send(run())  # the first run also warms up
-    while True:
-        pipe.recv()
-        begin, begin_processor = time.perf_counter(), time.process_time()
-        run()
-        pipe.send((time.perf_counter() - begin, time.process_time() - begin_processor))
+    with suppress(EOFError):  # the other end is closed when there is no round any more
+        while True:
+            pipe.recv()
+            begin, begin_processor = time.perf_counter(), time.process_time()
+            run()
+            pipe.send((time.perf_counter() - begin, time.process_time() - begin_processor))
 
 
 def take_turns(contestants: Mapping[str, Contestant], rounds: int) -> dict[str, Timing]:

@@ -11,7 +11,7 @@ from replicalab.engine.handlers import Handlers
 from replicalab.file_errors import DatasetUnavailable, WeightsUnavailable
 from replicalab_worker.downloads import folder_of
 from replicalab_worker.pipelines.pinned_files import PinnedFolder
-from replicalab_worker.settings import WorkerSettings
+from replicalab_worker.settings import CompilePolicy, WorkerSettings
 
 
 def main() -> None:
@@ -22,15 +22,25 @@ def main() -> None:
     datasets = folder_of(settings.datasets, DatasetUnavailable)
     weights = folder_of(settings.weights, WeightsUnavailable)
     load = partial(
-        _handlers, datasets, weights, settings.training_processes, settings.import_memory_bytes
+        _handlers,
+        datasets,
+        weights,
+        training_processes=settings.training_processes,
+        import_memory_bytes=settings.import_memory_bytes,
+        compile_generators=settings.compile_generators,
     )
     run_service(Queue.WORKER, load, settings)
 
 
 def _handlers(
-    datasets: PinnedFolder, weights: PinnedFolder, processes: int, import_memory_bytes: int
+    datasets: PinnedFolder,
+    weights: PinnedFolder,
+    *,
+    training_processes: int,
+    import_memory_bytes: int,
+    compile_generators: CompilePolicy,
 ) -> Handlers:
     """Load torch in the child that runs tasks; this process, which waits for it, needs none."""
     from replicalab_worker.pipelines.registry import handlers  # noqa: PLC0415
 
-    return handlers(datasets, weights, processes, import_memory_bytes)
+    return handlers(datasets, weights, training_processes, import_memory_bytes, compile_generators)

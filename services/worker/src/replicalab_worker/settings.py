@@ -2,11 +2,15 @@
 
 import os
 from pathlib import Path
+from typing import Literal
 
 from pydantic import Field
 from pydantic_settings import BaseSettings
 
 from replicalab.settings import ServiceSettings, SettingGroup
+
+CompilePolicy = Literal["large-on-gpu", "always", "never"]
+"""Which generators torch compiles."""
 
 
 def _cached(name: str) -> Path:
@@ -46,6 +50,10 @@ class WorkerSettings(ServiceSettings):
         ge=1,
         le=64,
         description="Processes that train one generator together, each on a GPU of its own.",
+    )
+    compile_generators: CompilePolicy = Field(
+        default="large-on-gpu",
+        description="Which generators torch compiles, a minute each before their first step.",
     )
     import_memory_bytes: int = Field(
         default=2**30,

@@ -129,7 +129,7 @@ def test_who_waits_for_a_network_to_be_compiled_is_told(
     shard(shard_context, reconstruct=reconstruct)
     assert generators.COMPILING not in {stage for *_, stage in shard_context.progress_reports}
 
-    monkeypatch.setattr(generators, "fast_call", lambda network, _: partial(network))
+    monkeypatch.setattr(generators, "fast_call", lambda network, *_: partial(network))
     reconstruct = Reconstruction(CPU)
     shard_context.progress_reports.clear()
     for first in (0, 20):

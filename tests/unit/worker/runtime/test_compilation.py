@@ -5,43 +5,61 @@ import torch
 from torch import nn
 
 from replicalab_worker.runtime import compilation
-from replicalab_worker.runtime.compilation import fast_call, missing_tool, pays
+from replicalab_worker.runtime.compilation import fast_call, is_compiled, missing_tool
 
 CPU, GPU = torch.device("cpu"), torch.device("cuda")
 
 
-def test_a_processor_runs_networks_as_they_are() -> None:
+def test_a_processor_runs_networks_as_they_are_unless_told_otherwise() -> None:
     network = nn.Linear(2, 2)
-    assert fast_call(network, CPU) is network
+    assert fast_call(network, CPU, "large-on-gpu") is network
+    assert fast_call(network, CPU, "never") is network
 
 
 def test_only_large_networks_are_compiled_for_a_gpu(monkeypatch: pytest.MonkeyPatch) -> None:
     network = nn.Linear(2, 2)
-    assert not pays(network, GPU)
+    assert not is_compiled(network, GPU, "large-on-gpu")
     monkeypatch.setattr(compilation, "FEWEST_WEIGHTS", 6)
-    assert pays(network, GPU)
-    assert not pays(network, CPU)
+    assert is_compiled(network, GPU, "large-on-gpu")
+    assert not is_compiled(network, CPU, "large-on-gpu")
+    assert not is_compiled(network, GPU, "never")
 
 
-@pytest.mark.parametrize(
-    ("lacking", "said"), [("shutil.which", "install gcc"), ("Path.is_file", "development files")]
-)
+@pytest.mark.slow
+@pytest.mark.skipif(missing_tool(CPU) is not None, reason=str(missing_tool(CPU)))
+def test_a_compiled_network_answers_batches_of_any_size_as_before() -> None:
+    network = nn.Sequential(nn.Conv2d(3, 8, 3, padding=1), nn.GroupNorm(2, 8), nn.SiLU()).eval()
+    compiled = fast_call(network, CPU, "always")
+    assert compiled is not network
+    with torch.no_grad():
+        for count in (4, 7):
+            maps = torch.randn(count, 3, 8, 8, generator=torch.Generator().manual_seed(count))
+            torch.testing.assert_close(compiled(maps), network(maps))
+
+
+@pytest.mark.parametrize(("device", "package"), [(CPU, "install g++"), (GPU, "install gcc")])
+@pytest.mark.parametrize("lacking", ["shutil.which", "Path.is_file"])
 def test_without_its_tools_a_network_runs_uncompiled_and_the_log_says_what_to_install(
     monkeypatch: pytest.MonkeyPatch,
     caplog: pytest.LogCaptureFixture,
     lacking: str,
-    said: str,
+    device: torch.device,
+    package: str,
 ) -> None:
-    monkeypatch.setattr(compilation, "FEWEST_WEIGHTS", 0)
-    monkeypatch.setattr("shutil.which", lambda _: "/usr/bin/gcc")
+    monkeypatch.setattr("shutil.which", lambda name: f"/usr/bin/{name}")
     monkeypatch.setattr(f"replicalab_worker.runtime.compilation.{lacking}", lambda _: None)
     network = nn.Linear(2, 2)
-    assert fast_call(network, GPU) is network
+    assert fast_call(network, device, "always") is network
+    said = package if lacking == "shutil.which" else "development files"
     assert said in caplog.text
 
 
-def test_a_compiler_of_ones_own_counts(monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize(("device", "variable"), [(CPU, "CXX"), (GPU, "CC")])
+def test_a_compiler_of_ones_own_counts(
+    monkeypatch: pytest.MonkeyPatch, device: torch.device, variable: str
+) -> None:
+    monkeypatch.delenv(variable, raising=False)
     monkeypatch.setattr("shutil.which", lambda name: name if name == "/opt/bin/icx" else None)
-    assert "C compiler" in str(missing_tool())
-    monkeypatch.setenv("CC", "/opt/bin/icx")
-    assert "C compiler" not in str(missing_tool())
+    assert "compiler" in str(missing_tool(device))
+    monkeypatch.setenv(variable, "/opt/bin/icx")
+    assert "compiler" not in str(missing_tool(device))

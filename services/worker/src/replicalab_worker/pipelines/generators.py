@@ -31,6 +31,7 @@ from replicalab_worker.science.diffusion.preconditioning import (
     VpPreconditioning,
 )
 from replicalab_worker.science.diffusion.unet import Unet, UnetShape
+from replicalab_worker.settings import CompilePolicy
 from replicalab_worker.weights.bundled import bundled_name, read_bundled
 from replicalab_worker.weights.description import GeneratorDescription
 
@@ -57,6 +58,7 @@ class LoadedGenerator:
         description: GeneratorDescription,
         device: torch.device,
         precision: Precision,
+        compilation: CompilePolicy = "large-on-gpu",
     ) -> None:
         found = hashlib.sha256(weights).hexdigest()
         if found != description.weights_sha256:
@@ -71,14 +73,15 @@ class LoadedGenerator:
         self.dtype = dtype_of(precision, device)
         unet.compute_in(self.dtype)
         unet.accelerate()
-        self.denoise = fast_call(self.network, device)
+        self.denoise = fast_call(self.network, device, compilation)
 
 
 class GeneratorShelf:
     """The generator used last, kept on the device: shards of one study follow one another."""
 
-    def __init__(self, device: torch.device) -> None:
+    def __init__(self, device: torch.device, compilation: CompilePolicy) -> None:
         self._device = device
+        self._compilation = compilation
         self._key: tuple[str, Precision] | None = None
         self._loaded: LoadedGenerator | None = None
 
@@ -114,6 +117,7 @@ class GeneratorShelf:
                 GeneratorDescription.from_bytes(description),
                 self._device,
                 params.precision,
+                self._compilation,
             )
             self._key = key
             if self._loaded.denoise is not self._loaded.network:

@@ -26,6 +26,7 @@ from replicalab_worker.science.diffusion.noise import (
 from replicalab_worker.science.diffusion.preconditioning import ClassDenoiser, class_vectors_of
 from replicalab_worker.science.diffusion.samplers import Denoiser, Step
 from replicalab_worker.science.pixels import from_pixels, to_pixels
+from replicalab_worker.settings import CompilePolicy
 
 NOISE_SPLITS: Mapping[Split, int] = {"train": 0, "test": 1}
 """Images of both splits are counted from 0, so a number alone would give two of them one noise."""
@@ -34,9 +35,9 @@ NOISE_SPLITS: Mapping[Split, int] = {"train": 0, "test": 1}
 class Reconstruction:
     """Handler of ``reconstruct``; keeps generator and real set between the shards of a study."""
 
-    def __init__(self, device: torch.device) -> None:
+    def __init__(self, device: torch.device, compilation: CompilePolicy = "large-on-gpu") -> None:
         self._device = device
-        self._shelf = GeneratorShelf(device)
+        self._shelf = GeneratorShelf(device, compilation)
         self._real = ImageShelf()
 
     def __call__(self, context: TaskContext, params: Reconstruct) -> None:

@@ -19,6 +19,7 @@ from replicalab_worker.pipelines.pretrained import PretrainedWeights
 from replicalab_worker.pipelines.published_embedding import PublishedEmbedding
 from replicalab_worker.pipelines.reconstruction import Reconstruction
 from replicalab_worker.runtime.device import best_device, prepare_process
+from replicalab_worker.settings import CompilePolicy
 
 IMPORT_MEMORY_BYTES = 2**30
 
@@ -28,6 +29,7 @@ def handlers(
     weights: PinnedFolder,
     training_processes: int = 1,
     import_memory_bytes: int = IMPORT_MEMORY_BYTES,
+    compile_generators: CompilePolicy = "large-on-gpu",
 ) -> Handlers:
     """The worker's handlers; call once in the process that will run them.
 
@@ -38,6 +40,7 @@ def handlers(
         weights: Where published weights lie.
         training_processes: How many processes train one generator together.
         import_memory_bytes: What reading an uploaded data set may add to the process.
+        compile_generators: Which generators torch compiles.
     """
     prepare_process()
     device = best_device()
@@ -47,7 +50,7 @@ def handlers(
         TaskKind.TRAIN_GENERATOR: _generator_training(device, training_processes),
         TaskKind.IMPORT_GENERATOR: import_generator,
         TaskKind.AVERAGE_GENERATOR: average_generator,
-        TaskKind.RECONSTRUCT: Reconstruction(device),
+        TaskKind.RECONSTRUCT: Reconstruction(device, compile_generators),
         TaskKind.TRAIN_CLASSIFIER: ClassifierTraining(device, PretrainedWeights(weights)),
         TaskKind.TRAIN_DETECTOR: DetectorTraining(device, PretrainedWeights(weights)),
         TaskKind.EXPLAIN: Explaining(device),

@@ -1,12 +1,13 @@
-"""Compiling large networks for a GPU: torch's compiler fuses what lies between convolutions.
+"""Compiling networks: torch's compiler fuses what lies between convolutions.
 
-Norms, activations and sums are most of the time of a network that is run operation by operation:
-each of them reads and writes all maps, and torch's group norm changes their layout as well.
+Norms, activations and sums are most of the time of a network that is run operation by operation on
+a GPU, and half of a small one's on a processor: each of them reads and writes all maps.
 """
 
 import logging
 import os
 import shutil
+import sys
 import sysconfig
 from collections.abc import Callable
 from pathlib import Path
@@ -14,18 +15,21 @@ from pathlib import Path
 import torch
 from torch import Tensor, nn
 
+from replicalab_worker.settings import CompilePolicy
+
 FEWEST_WEIGHTS = 10_000_000
 """A smaller network has passed all images of a study before it is compiled."""
 
-COMPILERS = ("gcc", "clang", "cc")
+C_COMPILERS = ("gcc", "clang", "cc")
+CPP_COMPILER = "clang++" if sys.platform == "darwin" else "g++"
 
 Call = Callable[..., Tensor]
 
 _log = logging.getLogger(__name__)
 
 
-def fast_call(network: nn.Module, device: torch.device) -> Call:
-    """What calls ``network``, compiled where that pays: for batches of any size.
+def fast_call(network: nn.Module, device: torch.device, policy: CompilePolicy) -> Call:
+    """What calls ``network``, compiled if ``policy`` says so: for batches of any size.
 
     The first call then takes about a minute, and seconds where an earlier process has left what it
     compiled in ``TORCHINDUCTOR_CACHE_DIR``. Results differ by rounding.
@@ -33,25 +37,41 @@ def fast_call(network: nn.Module, device: torch.device) -> Call:
     Args:
         network: In evaluation mode, on ``device``; its weights must not change any more.
         device: Where the network is.
+        policy: Which networks to compile.
     """
-    if not pays(network, device):
+    if not is_compiled(network, device, policy):
         return network
-    if missing := missing_tool():
-        _log.warning("%s: the network runs uncompiled, a third as fast", missing)
+    if missing := missing_tool(device):
+        _log.warning("%s: the network runs uncompiled, which takes longer", missing)
         return network
     return _compiled(network)
 
 
-def pays(network: nn.Module, device: torch.device) -> bool:
-    """Whether the minute of compiling is worth it."""
-    weights = sum(weight.numel() for weight in network.parameters())
-    return device.type == "cuda" and weights >= FEWEST_WEIGHTS
+def is_compiled(network: nn.Module, device: torch.device, policy: CompilePolicy) -> bool:
+    """Whether ``policy`` has the network compiled for ``device``."""
+    match policy:
+        case "always":
+            return True
+        case "never":
+            return False
+        case "large-on-gpu":
+            weights = sum(weight.numel() for weight in network.parameters())
+            return device.type == "cuda" and weights >= FEWEST_WEIGHTS
 
 
-def missing_tool() -> str | None:
-    """What torch's compiler lacks here to build the parts that start its kernels, in words."""
-    if not any(shutil.which(name) for name in (*filter(None, [os.environ.get("CC")]), *COMPILERS)):
-        return "this machine has no C compiler (install gcc)"
+def missing_tool(device: torch.device) -> str | None:
+    """What torch's compiler lacks here, in words.
+
+    For a GPU it builds what starts its kernels, in C, and for a processor the kernels, in C++.
+    """
+    if device.type == "cuda":
+        language, package = "C", "gcc"
+        compilers = [os.environ.get("CC", ""), *C_COMPILERS]
+    else:
+        language, package = "C++", "g++"
+        compilers = [os.environ.get("CXX", CPP_COMPILER)]
+    if not any(shutil.which(name) for name in compilers if name):
+        return f"this machine has no {language} compiler (install {package})"
     if not Path(sysconfig.get_path("include"), "Python.h").is_file():
         return "this machine has no Python.h (install Python's development files)"
     return None
