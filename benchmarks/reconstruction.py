@@ -29,7 +29,7 @@ from rounds import (
 )
 
 from replicalab.domain.samplers import DpmSolverSampler, EulerSampler, HeunSampler, SamplerSpec
-from replicalab_worker.runtime.compilation import missing_tool
+from replicalab_worker.runtime.compilation import obstacle
 from replicalab_worker.runtime.device import computes_in_bfloat16
 
 CPU = torch.device("cpu")
@@ -66,8 +66,8 @@ def sampling(rounds: int, threads: int) -> Iterator[Row]:
         peer: Contestant(textbook_sampling, threads=threads),
         mine: Contestant(our_sampling, threads=threads, sampler=sampler),
     }
-    if missing := missing_tool(CPU):
-        print(f"Compiled is left out: {missing}.")
+    if reason := obstacle(CPU):
+        print(f"Compiled is left out: {reason}.")
     else:
         contestants[compiled] = Contestant(
             our_sampling, threads=threads, sampler=sampler, policy="always"

@@ -29,6 +29,7 @@ from replicalab.storage.image_sets import ImageSet
 from replicalab_worker.pipelines import generators
 from replicalab_worker.pipelines.reconstruction import Reconstruction
 from replicalab_worker.runtime.device import computes_in_bfloat16
+from replicalab_worker.science.diffusion.preconditioning import Preconditioning
 
 CPU = torch.device("cpu")
 STEPS = 6
@@ -129,14 +130,21 @@ def test_who_waits_for_a_network_to_be_compiled_is_told(
     shard(shard_context, reconstruct=reconstruct)
     assert generators.COMPILING not in {stage for *_, stage in shard_context.progress_reports}
 
-    monkeypatch.setattr(generators, "fast_call", lambda network, *_: partial(network))
-    reconstruct = Reconstruction(CPU)
+    policies: list[str] = []
+
+    def fast_call(network: Preconditioning, _: torch.device, policy: str) -> partial[torch.Tensor]:
+        policies.append(policy)
+        return partial(network)
+
+    monkeypatch.setattr(generators, "fast_call", fast_call)
+    reconstruct = Reconstruction(CPU, "always")
     shard_context.progress_reports.clear()
     for first in (0, 20):
         shard(shard_context, first=first, count=20, reconstruct=reconstruct)
     stages = [stage for *_, stage in shard_context.progress_reports]
     assert stages[0] == generators.COMPILING
     assert stages.count(generators.COMPILING) == 1
+    assert policies == ["always"]
 
 
 @each_sampler

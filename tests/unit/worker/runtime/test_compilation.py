@@ -1,11 +1,13 @@
 """Which networks are compiled, and what is said where they cannot be."""
 
+from pathlib import Path
+
 import pytest
 import torch
 from torch import nn
 
 from replicalab_worker.runtime import compilation
-from replicalab_worker.runtime.compilation import fast_call, is_compiled, missing_tool
+from replicalab_worker.runtime.compilation import fast_call, is_compiled, obstacle
 
 CPU, GPU = torch.device("cpu"), torch.device("cuda")
 
@@ -26,7 +28,7 @@ def test_only_large_networks_are_compiled_for_a_gpu(monkeypatch: pytest.MonkeyPa
 
 
 @pytest.mark.slow
-@pytest.mark.skipif(missing_tool(CPU) is not None, reason=str(missing_tool(CPU)))
+@pytest.mark.skipif(obstacle(CPU) is not None, reason=str(obstacle(CPU)))
 def test_a_compiled_network_answers_batches_of_any_size_as_before() -> None:
     network = nn.Sequential(nn.Conv2d(3, 8, 3, padding=1), nn.GroupNorm(2, 8), nn.SiLU()).eval()
     compiled = fast_call(network, CPU, "always")
@@ -60,6 +62,20 @@ def test_a_compiler_of_ones_own_counts(
 ) -> None:
     monkeypatch.delenv(variable, raising=False)
     monkeypatch.setattr("shutil.which", lambda name: name if name == "/opt/bin/icx" else None)
-    assert "compiler" in str(missing_tool(device))
+    assert "compiler" in str(obstacle(device))
     monkeypatch.setenv(variable, "/opt/bin/icx")
-    assert "compiler" not in str(missing_tool(device))
+    assert "compiler" not in str(obstacle(device))
+
+
+def test_a_folder_for_compiled_networks_that_cannot_be_written_is_named(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setattr("shutil.which", lambda name: f"/usr/bin/{name}")
+    monkeypatch.setattr("pathlib.Path.is_file", lambda _: True)
+    folder, file = tmp_path / "new" / "folder", tmp_path / "file"
+    monkeypatch.setenv("TORCHINDUCTOR_CACHE_DIR", str(folder))
+    assert obstacle(CPU) is None
+    assert folder.is_dir()
+    file.touch()
+    monkeypatch.setenv("TORCHINDUCTOR_CACHE_DIR", str(file / "folder"))
+    assert str(file) in str(obstacle(CPU))

@@ -22,6 +22,7 @@ FEWEST_WEIGHTS = 10_000_000
 
 C_COMPILERS = ("gcc", "clang", "cc")
 CPP_COMPILER = "clang++" if sys.platform == "darwin" else "g++"
+FOLDER_VARIABLE = "TORCHINDUCTOR_CACHE_DIR"
 
 Call = Callable[..., Tensor]
 
@@ -32,7 +33,7 @@ def fast_call(network: nn.Module, device: torch.device, policy: CompilePolicy) -
     """What calls ``network``, compiled if ``policy`` says so: for batches of any size.
 
     The first call then takes about a minute, and seconds where an earlier process has left what it
-    compiled in ``TORCHINDUCTOR_CACHE_DIR``. Results differ by rounding.
+    compiled in the folder that ``FOLDER_VARIABLE`` names. Results differ by rounding.
 
     Args:
         network: In evaluation mode, on ``device``; its weights must not change any more.
@@ -41,8 +42,8 @@ def fast_call(network: nn.Module, device: torch.device, policy: CompilePolicy) -
     """
     if not is_compiled(network, device, policy):
         return network
-    if missing := missing_tool(device):
-        _log.warning("%s: the network runs uncompiled, which takes longer", missing)
+    if reason := obstacle(device):
+        _log.warning("%s: the network runs uncompiled, which takes longer", reason)
         return network
     return _compiled(network)
 
@@ -59,10 +60,10 @@ def is_compiled(network: nn.Module, device: torch.device, policy: CompilePolicy)
             return device.type == "cuda" and weights >= FEWEST_WEIGHTS
 
 
-def missing_tool(device: torch.device) -> str | None:
-    """What torch's compiler lacks here, in words.
+def obstacle(device: torch.device) -> str | None:
+    """Why torch cannot compile here, in words.
 
-    For a GPU it builds what starts its kernels, in C, and for a processor the kernels, in C++.
+    For a GPU it builds what starts its kernels in C, for a processor the kernels in C++.
     """
     if device.type == "cuda":
         language, package = "C", "gcc"
@@ -74,7 +75,18 @@ def missing_tool(device: torch.device) -> str | None:
         return f"this machine has no {language} compiler (install {package})"
     if not Path(sysconfig.get_path("include"), "Python.h").is_file():
         return "this machine has no Python.h (install Python's development files)"
+    folder = os.environ.get(FOLDER_VARIABLE)
+    if folder is not None and not _can_be_written(Path(folder)):
+        return f"{folder}, where compiled networks go, cannot be written (mount a volume there)"
     return None
+
+
+def _can_be_written(folder: Path) -> bool:
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError:
+        return False
+    return os.access(folder, os.W_OK)
 
 
 def _compiled(network: nn.Module) -> Call:
