@@ -56,9 +56,10 @@ class Convolution(nn.Conv2d):
 
 
 class ConvolutionByProducts(torch.autograd.Function):
-    """Maps padded by 1, a 3x3 weight of their type, a stride: convolved with products.
+    """Convolves maps, padded by 1, by a 3x3 weight of their type, at every ``stride``-th pixel.
 
-    The gradient of the weight is one; where there are few positions, all the rest is.
+    The gradient of the weight is a matrix product. With few positions all else is, too, but for
+    the gradient of maps under a stride.
     """
 
     @staticmethod
