@@ -35,7 +35,7 @@ from replicalab_worker.settings import CompilePolicy
 from replicalab_worker.weights.bundled import bundled_name, read_bundled
 from replicalab_worker.weights.description import GeneratorDescription
 
-COMPILING = "compiling the network for this GPU, which takes a minute or two"
+COMPILING = "compiling the network, which takes a minute or two"
 
 
 class LoadedGenerator:
