@@ -56,15 +56,17 @@ def test_without_its_tools_a_network_runs_uncompiled_and_the_log_says_what_to_in
     assert said in caplog.text
 
 
-@pytest.mark.parametrize(("device", "variable"), [(CPU, "CXX"), (GPU, "CC")])
+@pytest.mark.parametrize(
+    ("device", "variable", "compiler"), [(CPU, "CXX", "C++ compiler"), (GPU, "CC", "C compiler")]
+)
 def test_a_compiler_of_ones_own_counts(
-    monkeypatch: pytest.MonkeyPatch, device: torch.device, variable: str
+    monkeypatch: pytest.MonkeyPatch, device: torch.device, variable: str, compiler: str
 ) -> None:
     monkeypatch.delenv(variable, raising=False)
     monkeypatch.setattr("shutil.which", lambda name: name if name == "/opt/bin/icx" else None)
-    assert "compiler" in str(obstacle(device))
+    assert compiler in str(obstacle(device))
     monkeypatch.setenv(variable, "/opt/bin/icx")
-    assert "compiler" not in str(obstacle(device))
+    assert compiler not in str(obstacle(device))
 
 
 def test_a_folder_for_compiled_networks_that_cannot_be_written_is_named(

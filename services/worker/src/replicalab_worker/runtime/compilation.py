@@ -63,7 +63,8 @@ def is_compiled(network: nn.Module, device: torch.device, policy: CompilePolicy)
 def obstacle(device: torch.device) -> str | None:
     """Why torch cannot compile here, in words.
 
-    For a GPU it builds what starts its kernels in C, for a processor the kernels in C++.
+    For a GPU it builds what starts its kernels in C, for a processor the kernels in C++. The folder
+    that ``FOLDER_VARIABLE`` names is made if it is not there.
     """
     if device.type == "cuda":
         language, package = "C", "gcc"

@@ -34,7 +34,6 @@ class Convolution(nn.Conv2d):
 
     def __init__(self, inputs: int, outputs: int, stride: int = 1) -> None:
         super().__init__(inputs, outputs, TAPS, stride, padding=1, bias=False)
-        self._every = stride
 
     def forward(self, maps: Maps) -> Maps:
         """Maps of ``outputs`` channels at one over ``stride`` of the size, rounded up."""
@@ -42,7 +41,7 @@ class Convolution(nn.Conv2d):
             return super().forward(maps)
         dtype = torch.get_autocast_dtype("cpu")
         convolved: Maps = ConvolutionByProducts.apply(
-            maps.to(dtype), self.weight.to(dtype), self._every
+            maps.to(dtype), self.weight.to(dtype), self.stride[0]
         )
         return convolved
 
@@ -51,7 +50,7 @@ class Convolution(nn.Conv2d):
             maps.device.type == "cpu"
             and torch.is_autocast_enabled("cpu")
             and torch.cpu.get_capabilities().get("amx_bf16", False)
-            and _positions(maps, self._every) <= MOST_POSITIONS_FOR_WEIGHTS
+            and _positions(maps, self.stride[0]) <= MOST_POSITIONS_FOR_WEIGHTS
         )
 
 
